@@ -1,0 +1,35 @@
+package lambda
+
+import "time"
+
+// Invocation is one event on its way to one execution environment.
+type Invocation struct {
+	RequestID string
+	// ARN is the function's ARN as the caller wrote it: qualified if and only if
+	// the caller's was.
+	ARN           string
+	Deadline      time.Time
+	TraceID       string
+	ClientContext string // decoded JSON; empty if none
+	ContentType   string // empty means application/json
+	Payload       []byte
+}
+
+// Result is what an invocation came to. A function's failure is a result, not
+// an error: the service answers it with status 200.
+type Result struct {
+	Payload     []byte
+	ContentType string
+	// FunctionError is "Unhandled" when the function failed, otherwise empty.
+	FunctionError string
+	// ErrorType names the failure for logs and metrics ("Runtime.ExitError",
+	// "Sandbox.Timedout", …); empty on success.
+	ErrorType string
+	// LogTail is the last 4096 bytes of the invocation's log, START to REPORT.
+	LogTail []byte
+	// ExecutedVersion is the version that ran.
+	ExecutedVersion string
+}
+
+// Unhandled is the value of X-Amz-Function-Error for every failure.
+const Unhandled = "Unhandled"

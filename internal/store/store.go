@@ -1,0 +1,117 @@
+// Package store defines the three narrow ports through which everything durable
+// goes: Metadata (small records, each with a revision, watched), Queue (events
+// to be worked off, each due at its time) and Blobs (large immutable bytes,
+// named by their digest). Engines are below it: jetstream, the durable one, and
+// memory, its twin for tests. storetest is the suite that every engine passes.
+//
+// There is no transaction over several keys. An aggregate is one record with one
+// revision, or the order of writes makes every prefix of them valid.
+//
+// A write that was acknowledged survives the death of the process and of the
+// machine.
+package store
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+)
+
+// Metadata is a map of small records with compare-and-swap and watch.
+//
+// Keys are made of the characters A–Z, a–z, 0–9, '-', '_', '=', '/' and '.',
+// in segments parted by '/'; a value is at most MaxValue bytes.
+type Metadata interface {
+	// Get returns the newest entry, or ErrNotFound.
+	Get(ctx context.Context, key string) (Entry, error)
+	// Put writes if the key's revision is still expect, 0 standing for "there is
+	// none"; otherwise ErrConflict. It returns the new revision.
+	Put(ctx context.Context, key string, value []byte, expect Revision) (Revision, error)
+	// Delete removes the key if its revision is still expect.
+	Delete(ctx context.Context, key string, expect Revision) error
+	// Watch delivers every entry whose key starts with prefix as it is now, then a
+	// Change with Synced set, then each change in order, until ctx ends; then the
+	// channel is closed. A watcher that is slow misses no last state of any key.
+	Watch(ctx context.Context, prefix string) (<-chan Change, error)
+}
+
+// Revision grows with each write to a key; 0 means the key does not exist.
+type Revision uint64
+
+// Entry is one record.
+type Entry struct {
+	Key      string
+	Value    []byte
+	Revision Revision
+}
+
+// Change is one step of a watch.
+type Change struct {
+	Entry
+	Deleted bool
+	// Synced marks the end of the initial state; Entry is empty then.
+	Synced bool
+}
+
+// MaxValue bounds a record, in bytes.
+const MaxValue = 1 << 20
+
+// Queue holds events until they are worked off: at least once each.
+type Queue interface {
+	// EnqueueBatch makes all events durable, or none.
+	EnqueueBatch(ctx context.Context, events []Event) error
+	// Lease hands out up to max events that are due, each for the length of
+	// visibility: one that is neither acked nor given back by then is handed out
+	// again. It waits until there is at least one, or ctx ends.
+	Lease(ctx context.Context, max int, visibility time.Duration) ([]Leased, error)
+	// Ack ends an event. The lease may have run out; if the event was handed out
+	// again meanwhile, ErrConflict.
+	Ack(ctx context.Context, l Leased) error
+	// RetryAt gives an event back, due at the given time, with a new body (its
+	// attempts counted, say).
+	RetryAt(ctx context.Context, l Leased, body []byte, due time.Time) error
+}
+
+// Event is one thing to do. Partition keeps one key's backlog from holding up
+// another's.
+type Event struct {
+	ID        string
+	Partition string
+	Body      []byte
+	Due       time.Time
+}
+
+// Leased is an event in somebody's hands.
+type Leased struct {
+	Event
+	Token    uint64
+	Attempts int // hand-outs so far, this one included
+}
+
+// Blobs keeps immutable bytes under the lower-case hex of their SHA-256.
+type Blobs interface {
+	// Put reads r to its end and returns the digest and size. Equal bytes are
+	// kept once. The blob is whole and durable when Put returns.
+	Put(ctx context.Context, r io.Reader) (digest string, size int64, err error)
+	// Open returns the bytes, or ErrNotFound.
+	Open(ctx context.Context, digest string) (io.ReadSeekCloser, error)
+	// Delete removes a blob; one that is not there is not an error.
+	Delete(ctx context.Context, digest string) error
+	// List returns the digests of all blobs, sorted.
+	List(ctx context.Context) ([]string, error)
+}
+
+// Store is an engine: all three ports over one state directory.
+type Store interface {
+	Metadata() Metadata
+	Queue() Queue
+	Blobs() Blobs
+	// Close flushes and stops the engine.
+	Close() error
+}
+
+var (
+	ErrNotFound = errors.New("not found")
+	ErrConflict = errors.New("revision conflict")
+)
