@@ -20,8 +20,10 @@ package sandbox
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -103,6 +105,9 @@ type Starter interface {
 	// matches ErrExec means that the program itself could not be executed: its
 	// text is the kernel's ("no such file or directory").
 	Start(ctx context.Context, spec Process) (Running, error)
+	// Pipe makes a pipe whose write end can be given to a process of this
+	// sandbox. The caller closes both ends.
+	Pipe() (r io.ReadCloser, w io.WriteCloser, err error)
 }
 
 // Process is one program to start.
@@ -111,10 +116,12 @@ type Process struct {
 	Args []string
 	Env  []string
 	Dir  string
-	// Stdout and Stderr become descriptors 1 and 2; Files become 3, 4, …
-	// The caller keeps its own copies and closes them.
-	Stdout, Stderr *os.File
-	Files          []*os.File
+	// Stdout and Stderr become descriptors 1 and 2; Files become 3, 4, …; nil is
+	// the null device. Each is the write end of a Pipe or an *os.File: a driver
+	// refuses what it cannot hand on. The caller keeps its own copies and closes
+	// them.
+	Stdout, Stderr io.WriteCloser
+	Files          []io.WriteCloser
 }
 
 // Running is a process that was started.
@@ -126,6 +133,15 @@ type Running interface {
 	// ended is not an error.
 	Signal(sig os.Signal) error
 }
+
+// ExecError returns the error of Start for a program that the kernel refused to
+// execute. It matches ErrExec and errno, and its text is the kernel's.
+func ExecError(errno syscall.Errno) error { return execError{errno} }
+
+type execError struct{ errno syscall.Errno }
+
+func (e execError) Error() string   { return e.errno.Error() }
+func (e execError) Unwrap() []error { return []error{ErrExec, e.errno} }
 
 // ExitStatus tells how a process ended.
 type ExitStatus struct {
