@@ -1,0 +1,148 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// host is this machine as doctor's checks see it. Its functions and its root are
+// replaced in tests.
+type host struct {
+	root     string // where /proc, /sys and /dev are looked up
+	euid     int
+	release  string // of the kernel
+	dataDir  string
+	address  string
+	runtimes string
+
+	lookPath  func(name string) (string, error)
+	listen    func(address string) error
+	freeBytes func(dir string) (uint64, error)
+	// newGroup lists the files of a new control group below a mount point.
+	newGroup func(mount string) ([]string, error)
+}
+
+func thisHost(dataDir, address, runtimes string) host {
+	if runtimes == "" {
+		if server, err := readServerFile(dataDir); err == nil {
+			runtimes = server.Runtimes
+		}
+	}
+	return host{
+		root:      "/",
+		euid:      os.Geteuid(),
+		release:   kernelRelease(),
+		dataDir:   dataDir,
+		address:   address,
+		runtimes:  runtimes,
+		lookPath:  exec.LookPath,
+		listen:    tryListen,
+		freeBytes: freeBytes,
+		newGroup:  tryGroup,
+	}
+}
+
+func (h host) read(path string) (string, error) {
+	content, err := os.ReadFile(filepath.Join(h.root, path))
+	return string(content), err
+}
+
+func (h host) exists(path string) bool {
+	_, err := os.Lstat(filepath.Join(h.root, path))
+	return err == nil
+}
+
+// cgroupLayout is where the controllers of this machine are. Hosts have the v2
+// hierarchy alone, or v1 hierarchies and beside them a v2 one with the
+// controllers that are left.
+type cgroupLayout struct {
+	unified     string            // mount point of v2; empty if there is none
+	controllers []string          // of v2
+	legacy      map[string]string // v1: controller to mount point
+}
+
+func (h host) cgroups() cgroupLayout {
+	layout := cgroupLayout{legacy: make(map[string]string)}
+	mounts, _ := h.read("/proc/self/mounts")
+	for line := range strings.Lines(mounts) {
+		fields := strings.Fields(line) // source, mount point, type, options, …
+		if len(fields) < 4 {
+			continue
+		}
+		switch fields[2] {
+		case "cgroup2":
+			layout.unified = fields[1]
+			text, _ := h.read(fields[1] + "/cgroup.controllers")
+			layout.controllers = strings.Fields(text)
+		case "cgroup":
+			for _, option := range strings.Split(fields[3], ",") {
+				layout.legacy[option] = fields[1]
+			}
+		}
+	}
+	return layout
+}
+
+func kernelRelease() string {
+	var name unix.Utsname
+	if unix.Uname(&name) != nil {
+		return "unknown"
+	}
+	release, _, _ := bytes.Cut(name.Release[:], []byte{0})
+	return string(release)
+}
+
+func tryListen(address string) error {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return err
+	}
+	return listener.Close()
+}
+
+// freeBytes asks the file system that a directory is on, or will be on once it
+// is made.
+func freeBytes(dir string) (uint64, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return 0, err
+	}
+	for {
+		var stat unix.Statfs_t
+		err := unix.Statfs(dir, &stat)
+		if err == nil {
+			return stat.Bavail * uint64(stat.Bsize), nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) || dir == "/" {
+			return 0, &fs.PathError{Op: "statfs", Path: dir, Err: err}
+		}
+		dir = filepath.Dir(dir)
+	}
+}
+
+// tryGroup makes a control group, because the root group has neither
+// cgroup.freeze nor cgroup.kill, and removes it again.
+func tryGroup(mount string) ([]string, error) {
+	dir, err := os.MkdirTemp(mount, "thaw-doctor-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.Remove(dir)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, len(entries))
+	for i, entry := range entries {
+		names[i] = entry.Name()
+	}
+	return names, nil
+}

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/middleware"
+	sdk "github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
+	"github.com/spf13/cobra"
+
+	"thaw/internal/lambda"
+)
+
+func newInvokeCommand() *cobra.Command {
+	var conn connection
+	var payload, qualifier string
+	var tail bool
+	cmd := &cobra.Command{
+		Use:   "invoke NAME",
+		Short: "Invoke a function and print its answer",
+		Long: `Invoke a function and wait for its answer, which goes to standard output byte for
+byte, with a newline behind it if it has none. With --tail the last 4 KB of the
+invocation's log go to standard error.
+
+NAME is a function's name or ARN. The exit code is 1 if the function answered
+with an error.`,
+		Example: `  thaw invoke hello
+  thaw invoke hello --payload '{"name":"world"}' --tail
+  thaw invoke hello --payload @event.json
+  generate-event | thaw invoke hello --payload - --json`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			event, err := readPayload(payload, cmd.InOrStdin())
+			if err != nil {
+				return err
+			}
+			t, err := conn.target()
+			if err != nil {
+				return err
+			}
+			input := &sdk.InvokeInput{FunctionName: &args[0], Payload: event}
+			if qualifier != "" {
+				input.Qualifier = &qualifier
+			}
+			if tail || conn.json {
+				input.LogType = types.LogTypeTail
+			}
+			output, err := t.client().Invoke(cmd.Context(), input)
+			if err != nil {
+				return err
+			}
+			if err := printInvocation(cmd, output, conn.json); err != nil {
+				return err
+			}
+			if output.FunctionError != nil {
+				return errReported
+			}
+			return nil
+		},
+	}
+	conn.addFlags(cmd)
+	cmd.Flags().StringVar(&payload, "payload", "", "the event: `JSON`, @file, or - for standard input")
+	cmd.Flags().StringVar(&qualifier, "qualifier", "", "a version or an alias")
+	cmd.Flags().BoolVar(&tail, "tail", false, "print the end of the invocation's log to standard error")
+	return cmd
+}
+
+// readPayload resolves the three forms of --payload. One byte more than the
+// service takes is read, so that it is the server that refuses, with its text.
+func readPayload(payload string, stdin io.Reader) ([]byte, error) {
+	from := io.Reader(strings.NewReader(payload))
+	if payload == "-" {
+		from = stdin
+	} else if name, ok := strings.CutPrefix(payload, "@"); ok {
+		file, err := os.Open(name)
+		if err != nil {
+			return nil, usageError("read the payload: %w", err)
+		}
+		defer file.Close()
+		from = file
+	}
+	event, err := io.ReadAll(io.LimitReader(from, lambda.MaxRequestPayload+1))
+	if err != nil {
+		return nil, fmt.Errorf("read the payload: %w", err)
+	}
+	return event, nil
+}
+
+// invocation is what invoke --json answers.
+type invocation struct {
+	RequestID       string          `json:"request_id"`
+	ExecutedVersion string          `json:"executed_version"`
+	FunctionError   string          `json:"function_error,omitempty"`
+	Payload         json.RawMessage `json:"payload"`
+	LogTail         string          `json:"log_tail"`
+}
+
+func printInvocation(cmd *cobra.Command, output *sdk.InvokeOutput, asJSON bool) error {
+	log, err := base64.StdEncoding.DecodeString(aws.ToString(output.LogResult))
+	if err != nil {
+		return fmt.Errorf("read the log's tail: %w", err)
+	}
+	if asJSON {
+		requestID, _ := middleware.GetRequestIDMetadata(output.ResultMetadata)
+		return printJSON(cmd.OutOrStdout(), invocation{
+			RequestID:       requestID,
+			ExecutedVersion: aws.ToString(output.ExecutedVersion),
+			FunctionError:   aws.ToString(output.FunctionError),
+			Payload:         asJSONValue(output.Payload),
+			LogTail:         string(log),
+		})
+	}
+	answer := output.Payload
+	if !bytes.HasSuffix(answer, []byte("\n")) {
+		answer = append(answer, '\n')
+	}
+	if _, err := cmd.OutOrStdout().Write(answer); err != nil {
+		return err
+	}
+	_, err = cmd.ErrOrStderr().Write(log)
+	return err
+}
+
+// asJSONValue embeds a payload: as it is when it is JSON, otherwise as a string.
+// A custom runtime may answer with anything.
+func asJSONValue(payload []byte) json.RawMessage {
+	if json.Valid(payload) {
+		return payload
+	}
+	text, err := json.Marshal(string(payload))
+	if err != nil { // a string always marshals
+		return nil
+	}
+	return text
+}

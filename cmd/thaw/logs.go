@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/smithy-go"
+	"github.com/spf13/cobra"
+)
+
+// maxLogPage bounds one answer of the log endpoint, in bytes.
+const maxLogPage = 32 << 20
+
+// logWait is how long the server holds a request for events that are yet to
+// come, in seconds.
+const logWait = 20
+
+func newLogsCommand() *cobra.Command {
+	var conn connection
+	var follow, timestamps bool
+	cmd := &cobra.Command{
+		Use:   "logs NAME",
+		Short: "Print what a function has logged",
+		Long: `Print the log lines of a function that the server holds, oldest first: its own
+output and the service's START, END and REPORT lines. With --follow, go on until
+interrupted.`,
+		Example: `  thaw logs hello
+  thaw logs hello --follow --timestamps
+  thaw logs hello --json | jq -r .message`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			t, err := conn.target()
+			if err != nil {
+				return err
+			}
+			reader := logReader{target: t, function: args[0]}
+			show := showLogLine(cmd.OutOrStdout(), timestamps)
+			if conn.json {
+				show = json.NewEncoder(cmd.OutOrStdout()).Encode
+			}
+			err = reader.read(cmd.Context(), follow, show)
+			if follow && cmd.Context().Err() != nil {
+				return nil // interrupting is how following ends
+			}
+			return err
+		},
+	}
+	conn.addFlags(cmd)
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "wait for new lines until interrupted")
+	cmd.Flags().BoolVar(&timestamps, "timestamps", false, "begin each line with its time")
+	return cmd
+}
+
+// logEvent is one line of a function's log, as the server's endpoint
+// /_thaw/logs/FUNCTION gives it. Seq rises by at least one from line to line.
+type logEvent struct {
+	Seq     uint64    `json:"seq"`
+	Time    time.Time `json:"time"`
+	Stream  string    `json:"stream"`
+	Message string    `json:"message"`
+}
+
+type logPage struct {
+	Events []logEvent `json:"events"`
+	Next   uint64     `json:"next"` // what to give as since next time
+}
+
+func showLogLine(w io.Writer, timestamps bool) func(any) error {
+	return func(v any) error {
+		event := v.(logEvent)
+		line := strings.TrimSuffix(event.Message, "\n")
+		if timestamps {
+			line = event.Time.UTC().Format("2006-01-02T15:04:05.000Z") + "  " + line
+		}
+		_, err := fmt.Fprintln(w, line)
+		return err
+	}
+}
+
+type logReader struct {
+	target
+	function string
+}
+
+// read shows every line there is, page by page, and with follow those to come.
+func (r logReader) read(ctx context.Context, follow bool, show func(any) error) error {
+	for since := uint64(0); ; {
+		wait := 0
+		if follow {
+			wait = logWait
+		}
+		page, err := r.page(ctx, since, wait)
+		if err != nil {
+			return err
+		}
+		for _, event := range page.Events {
+			if err := show(event); err != nil {
+				return err
+			}
+		}
+		if len(page.Events) == 0 && !follow {
+			return nil
+		}
+		since = page.Next
+	}
+}
+
+func (r logReader) page(ctx context.Context, since uint64, wait int) (logPage, error) {
+	query := url.Values{"since": {strconv.FormatUint(since, 10)}, "wait": {strconv.Itoa(wait)}}
+	address := strings.TrimSuffix(r.Endpoint, "/") + "/_thaw/logs/" + url.PathEscape(r.function) + "?" + query.Encode()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return logPage{}, err
+	}
+	if err := r.sign(ctx, request); err != nil {
+		return logPage{}, err
+	}
+	response, err := r.httpClient().Do(request)
+	if err != nil {
+		return logPage{}, err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxLogPage))
+	if err != nil {
+		return logPage{}, fmt.Errorf("read the logs of %q: %w", r.function, err)
+	}
+	if response.StatusCode != http.StatusOK {
+		return logPage{}, refusal(response, body)
+	}
+	var page logPage
+	if err := json.Unmarshal(body, &page); err != nil {
+		return logPage{}, fmt.Errorf("read the logs of %q: %w", r.function, err)
+	}
+	return page, nil
+}
+
+// sign signs a request without a body as one to the service lambda, which is
+// what the server verifies on all that it answers.
+func (t target) sign(ctx context.Context, request *http.Request) error {
+	key, err := t.credentials().Retrieve(ctx)
+	if err != nil {
+		return err
+	}
+	empty := sha256.Sum256(nil)
+	return v4.NewSigner().SignHTTP(ctx, key, request, hex.EncodeToString(empty[:]), "lambda", t.Region, time.Now())
+}
+
+// refusal reads an error answer of the server: its code from the header, its
+// text from either of the two members that hold it.
+func refusal(response *http.Response, body []byte) error {
+	var text struct{ Message string } // encoding/json takes message and Message
+	code, _, _ := strings.Cut(response.Header.Get("X-Amzn-ErrorType"), ":")
+	if json.Unmarshal(body, &text) != nil || text.Message == "" {
+		text.Message = response.Status
+	}
+	if code == "" {
+		code = strconv.Itoa(response.StatusCode)
+	}
+	return &smithy.GenericAPIError{Code: code, Message: text.Message}
+}

@@ -1,0 +1,201 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// project is what deploy finds out about the code it is given.
+type project struct {
+	Runtime string
+	Handler string
+	// Compile is set for Go sources: the package is the program made of them.
+	Compile bool
+}
+
+// The runtimes that are taken when neither the project nor the server names one.
+const (
+	customRuntime = "provided.al2023"
+	defaultPython = "python3.13"
+	defaultNode   = "nodejs22.x"
+)
+
+// errUndetected is the advice for code in which nothing is recognised.
+var errUndetected = errors.New("found no function in it: expected a bootstrap, Go sources with package main, " +
+	"a Python file with lambda_handler or handler, or index.mjs or index.js; otherwise name --runtime and --handler")
+
+// detectProject looks for the marks of each language, the surest first. The
+// runtimes are those that the server has, to choose a version that is there.
+func detectProject(code fs.FS, runtimes []string) (project, error) {
+	for _, detect := range []func(fs.FS, []string) (project, bool){detectCustom, detectGo, detectNode, detectPython} {
+		if found, ok := detect(code, runtimes); ok {
+			return found, nil
+		}
+	}
+	return project{}, errUndetected
+}
+
+func detectCustom(code fs.FS, _ []string) (project, bool) {
+	return project{Runtime: customRuntime, Handler: "bootstrap"}, isFile(code, "bootstrap")
+}
+
+var packageMain = regexp.MustCompile(`(?m)^package main\b`)
+
+func detectGo(code fs.FS, _ []string) (project, bool) {
+	found := project{Runtime: customRuntime, Handler: "bootstrap", Compile: true}
+	sources, _ := fs.Glob(code, "*.go")
+	for _, name := range sources {
+		if content, err := fs.ReadFile(code, name); err == nil && packageMain.Match(content) {
+			return found, true
+		}
+	}
+	return project{}, false
+}
+
+func detectNode(code fs.FS, runtimes []string) (project, bool) {
+	runtime := newestRuntime(runtimes, "nodejs", defaultNode)
+	if major := declaredVersion(code, ".nvmrc", ".node-version"); major != "" {
+		runtime = "nodejs" + strings.SplitN(major, ".", 2)[0] + ".x"
+	}
+	candidates := []string{"index.mjs", "index.js", "index.cjs", "handler.mjs", "handler.js", "app.mjs", "app.js"}
+	if main := packageMainFile(code); main != "" {
+		candidates = slices.Insert(candidates, 0, main)
+	}
+	for _, name := range candidates {
+		if isFile(code, name) {
+			return project{Runtime: runtime, Handler: strings.TrimSuffix(name, path.Ext(name)) + ".handler"}, true
+		}
+	}
+	return project{}, false
+}
+
+// packageMainFile is the "main" of package.json: where a project itself says that
+// it starts.
+func packageMainFile(code fs.FS) string {
+	content, err := fs.ReadFile(code, "package.json")
+	if err != nil {
+		return ""
+	}
+	var manifest struct{ Main string }
+	if json.Unmarshal(content, &manifest) != nil || manifest.Main == "" {
+		return ""
+	}
+	return path.Clean(manifest.Main)
+}
+
+var pythonHandler = regexp.MustCompile(`(?m)^def (lambda_handler|handler)\(`)
+
+func detectPython(code fs.FS, runtimes []string) (project, bool) {
+	runtime := newestRuntime(runtimes, "python", defaultPython)
+	if version := strings.Split(declaredVersion(code, ".python-version"), "."); len(version) >= 2 {
+		runtime = "python" + version[0] + "." + version[1]
+	}
+	candidates := []string{"lambda_function.py", "handler.py", "main.py", "app.py", "index.py"}
+	if all, _ := fs.Glob(code, "*.py"); len(all) == 1 {
+		candidates = append(candidates, all...)
+	}
+	for _, name := range candidates {
+		content, err := fs.ReadFile(code, name)
+		if err != nil {
+			continue
+		}
+		if match := pythonHandler.FindSubmatch(content); match != nil {
+			return project{Runtime: runtime, Handler: strings.TrimSuffix(name, ".py") + "." + string(match[1])}, true
+		}
+	}
+	return project{}, false
+}
+
+func isFile(code fs.FS, name string) bool {
+	info, err := fs.Stat(code, name)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// declaredVersion reads the version that a project asks its tools for, from the
+// first of the files that exists: "v20.11.0" and "20" both begin with 20.
+func declaredVersion(code fs.FS, names ...string) string {
+	for _, name := range names {
+		content, err := fs.ReadFile(code, name)
+		if err != nil {
+			continue
+		}
+		version := strings.TrimPrefix(strings.TrimSpace(string(content)), "v")
+		if version != "" && version[0] >= '0' && version[0] <= '9' {
+			return version
+		}
+	}
+	return ""
+}
+
+// newestRuntime picks the highest version of a family ("python3.12" of "python")
+// among the runtimes that are there.
+func newestRuntime(runtimes []string, family, otherwise string) string {
+	newest, high := otherwise, -1
+	for _, name := range runtimes {
+		version, ok := strings.CutPrefix(name, family)
+		if !ok {
+			continue
+		}
+		version = strings.TrimPrefix(strings.TrimSuffix(version, ".x"), "3.")
+		if n, err := strconv.Atoi(version); err == nil && n > high {
+			newest, high = name, n
+		}
+	}
+	return newest
+}
+
+// installedRuntimes lists the managed runtimes that stand ready in a directory.
+// Without a directory, or with one that cannot be read, there are none to name.
+func installedRuntimes(dir string) []string {
+	if dir == "" {
+		return nil
+	}
+	manifests, _ := filepath.Glob(filepath.Join(dir, "*", "runtime.json"))
+	names := make([]string, 0, len(manifests))
+	for _, manifest := range manifests {
+		names = append(names, filepath.Base(filepath.Dir(manifest)))
+	}
+	return names
+}
+
+// functionName makes a legal function name of a directory's or a zip's.
+func functionName(source string) (string, error) {
+	absolute, err := filepath.Abs(source)
+	if err != nil {
+		return "", err
+	}
+	base := strings.TrimSuffix(filepath.Base(absolute), ".zip")
+	name := strings.Trim(regexp.MustCompile(`[^A-Za-z0-9_-]+`).ReplaceAllString(base, "-"), "-")
+	if name == "" || len(name) > 64 {
+		return "", usageError("cannot make a function's name of %q: give one with --name", base)
+	}
+	return name, nil
+}
+
+// sourceFS opens what deploy was given, for looking at it.
+func sourceFS(source string) (code fs.FS, isDir bool, err error) {
+	info, err := os.Stat(source)
+	if err != nil {
+		return nil, false, usageError("nothing to deploy: %w", err)
+	}
+	if info.IsDir() {
+		return os.DirFS(source), true, nil
+	}
+	if !strings.HasSuffix(source, ".zip") {
+		return nil, false, usageError("%q is neither a directory nor a .zip file", source)
+	}
+	code, err = openZip(source)
+	if err != nil {
+		return nil, false, fmt.Errorf("read %q: %w", source, err)
+	}
+	return code, false, nil
+}
