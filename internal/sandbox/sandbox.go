@@ -107,7 +107,19 @@ type Starter interface {
 	Start(ctx context.Context, spec Process) (Running, error)
 	// Pipe makes a pipe whose write end can be given to a process of this
 	// sandbox. The caller closes both ends.
-	Pipe() (r io.ReadCloser, w io.WriteCloser, err error)
+	Pipe() (r PipeReader, w io.WriteCloser, err error)
+}
+
+// PipeReader is the reading end of a Pipe. Beside the blocking Read it can tell
+// what is there at this moment, so that all that a process wrote before it did
+// something else can be read before that something else is acted on.
+type PipeReader interface {
+	io.ReadCloser
+	// TryRead reads what is there: 0 and nil if the pipe is empty, io.EOF once no
+	// writer is left.
+	TryRead(p []byte) (int, error)
+	// Wait blocks until TryRead has something to say, or the reader is closed.
+	Wait() error
 }
 
 // Process is one program to start.

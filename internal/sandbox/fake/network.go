@@ -224,6 +224,26 @@ func (b *buffer) read(p []byte) (int, error) {
 	}
 }
 
+// readable tells whether read would not block. There is one reader at a time.
+func (b *buffer) readable() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.data) > 0 || b.writeClosed || b.readClosed
+}
+
+// wait blocks until it is readable.
+func (b *buffer) wait() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for len(b.data) == 0 && !b.writeClosed && !b.readClosed {
+		b.changed.Wait()
+	}
+	if b.readClosed {
+		return net.ErrClosed
+	}
+	return nil
+}
+
 func (b *buffer) write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -272,6 +292,15 @@ type pipeReader struct{ b *buffer }
 
 func (r pipeReader) Read(p []byte) (int, error) { return r.b.read(p) }
 func (r pipeReader) Close() error               { r.b.closeRead(); return nil }
+
+func (r pipeReader) TryRead(p []byte) (int, error) {
+	if !r.b.readable() {
+		return 0, nil
+	}
+	return r.b.read(p)
+}
+
+func (r pipeReader) Wait() error { return r.b.wait() }
 
 // pipeWriter is one descriptor of a Pipe's writing end. The reader sees the end
 // of the data when the last one is closed.

@@ -130,7 +130,7 @@ func (s *Sandbox) Start(ctx context.Context, spec sandbox.Process) (sandbox.Runn
 }
 
 // Pipe returns an in-memory pipe that holds up to 64 KiB, as the kernel's does.
-func (s *Sandbox) Pipe() (io.ReadCloser, io.WriteCloser, error) {
+func (s *Sandbox) Pipe() (sandbox.PipeReader, io.WriteCloser, error) {
 	r, w := newPipe()
 	return r, w, nil
 }
