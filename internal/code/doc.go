@@ -1,0 +1,26 @@
+// Package code keeps the packages that functions run: content-addressed zips,
+// and the trees they unpack to, ready to be mounted.
+//
+// Vocabulary. A package is a zip as it was uploaded, named by the SHA-256 of
+// its bytes; equal uploads are one package. Its tree is the unpacked directory,
+// what a function sees at /var/task. The zip lives in a blob store, the tree in
+// this package's own directory:
+//
+//	DIR/trees/<hex of the digest>/   a whole tree; its name is the proof
+//	DIR/tmp/…                        a tree being made, removed by Open
+//
+// A tree comes into being by a rename after everything in it is on the disk, so
+// that a crash leaves either no tree or a whole one. It is derived data: Root
+// makes it again from the zip when it is missing. The tree of a package is made
+// before its blob is written, so that every blob of a package that nobody uses
+// can be found by its tree.
+//
+// A zip is hostile until proven otherwise. Nothing is written outside the tree
+// (every write goes through os.Root, symbolic links are made last and checked
+// one by one), and sizes are counted while decompressing: what the headers say
+// is only used to refuse sooner.
+//
+// Concurrency: the methods of Packages may be called from many goroutines. A
+// tree is made once at a time, and only a few trees at the same time. A tree is
+// never changed once it has its name, and removed only by Sweep.
+package code
