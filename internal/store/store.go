@@ -59,7 +59,8 @@ const MaxValue = 1 << 20
 
 // Queue holds events until they are worked off: at least once each.
 type Queue interface {
-	// EnqueueBatch makes all events durable, or none.
+	// EnqueueBatch makes all events durable, or none: at most MaxBatch of them.
+	// An ID that waits already is ErrConflict; a full queue is ErrFull.
 	EnqueueBatch(ctx context.Context, events []Event) error
 	// Lease hands out up to max events that are due, each for the length of
 	// visibility: one that is neither acked nor given back by then is handed out
@@ -74,9 +75,9 @@ type Queue interface {
 }
 
 // Event is one thing to do. Partition keeps one key's backlog from holding up
-// another's.
+// another's. The body is at most MaxEvent bytes.
 type Event struct {
-	ID        string
+	ID        string // unique among the events that wait; at most 128 bytes
 	Partition string
 	Body      []byte
 	Due       time.Time
@@ -86,8 +87,16 @@ type Event struct {
 type Leased struct {
 	Event
 	Token    uint64
-	Attempts int // hand-outs so far, this one included
+	Attempts int // hand-outs so far, this one included; those before a crash may be missing
 }
+
+const (
+	// MaxEvent bounds an event's body, in bytes: 1 MiB for the payload of an
+	// asynchronous invocation, and its envelope.
+	MaxEvent = 1<<20 + 64<<10
+	// MaxBatch bounds the events of one EnqueueBatch.
+	MaxBatch = 256
+)
 
 // Blobs keeps immutable bytes under the lower-case hex of their SHA-256.
 type Blobs interface {
@@ -114,4 +123,6 @@ type Store interface {
 var (
 	ErrNotFound = errors.New("not found")
 	ErrConflict = errors.New("revision conflict")
+	// ErrFull is what a queue at its limit answers.
+	ErrFull = errors.New("queue is full")
 )

@@ -1,0 +1,255 @@
+package storetest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"thaw/internal/store"
+)
+
+// events makes n events of one partition that are due.
+func events(partition string, n int) []store.Event {
+	list := make([]store.Event, n)
+	for i := range list {
+		list[i] = store.Event{
+			ID:        fmt.Sprintf("%s-%d", partition, i),
+			Partition: partition,
+			Body:      fmt.Appendf(nil, "body %d", i),
+			Due:       time.Now().Add(-time.Second),
+		}
+	}
+	return list
+}
+
+func testEnqueueLeaseAck(t *testing.T, q store.Queue) {
+	ctx := testContext(t)
+	noErr(t, q.EnqueueBatch(ctx, nil))
+	sent := events("p", 3)
+	noErr(t, q.EnqueueBatch(ctx, sent))
+	seen := map[string]bool{}
+	for len(seen) < 3 {
+		leased, err := q.Lease(ctx, 2, time.Hour)
+		noErr(t, err)
+		if len(leased) == 0 || len(leased) > 2 {
+			t.Fatalf("%d events leased, want 1 or 2", len(leased))
+		}
+		for _, l := range leased {
+			if l.Partition != "p" || l.Attempts != 1 || seen[l.ID] || string(l.Body) != "body "+l.ID[2:] {
+				t.Errorf("leased %+v", l)
+			}
+			seen[l.ID] = true
+			noErr(t, q.Ack(ctx, l))
+			wantErr(t, q.Ack(ctx, l), store.ErrConflict)
+		}
+	}
+	empty(t, q)
+	noErr(t, q.EnqueueBatch(ctx, sent[:1])) // an ID that has ended may come again
+}
+
+// empty checks that nothing is due.
+func empty(t *testing.T, q store.Queue) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if leased, err := q.Lease(ctx, 1, time.Hour); err == nil {
+		t.Errorf("leased %+v, want nothing", leased)
+	}
+}
+
+func testDueTimes(t *testing.T, q store.Queue) {
+	ctx := testContext(t)
+	now := time.Now()
+	list := events("p", 3)
+	list[0].Due = now.Add(400 * time.Millisecond)
+	list[1].Due = now.Add(200 * time.Millisecond)
+	list[2].Due = now.Add(time.Hour)
+	noErr(t, q.EnqueueBatch(ctx, list))
+	for _, want := range []store.Event{list[1], list[0]} {
+		leased, err := q.Lease(ctx, 1, time.Hour)
+		noErr(t, err)
+		if leased[0].ID != want.ID {
+			t.Errorf("leased %s, want %s", leased[0].ID, want.ID)
+		}
+		if early := want.Due.Sub(time.Now()); early > 0 {
+			t.Errorf("%s was handed out %v early", want.ID, early)
+		}
+	}
+	empty(t, q)
+}
+
+func testLeaseExpires(t *testing.T, q store.Queue) {
+	ctx := testContext(t)
+	noErr(t, q.EnqueueBatch(ctx, events("p", 1)))
+	first, err := q.Lease(ctx, 1, 30*time.Millisecond)
+	noErr(t, err)
+	second, err := q.Lease(ctx, 1, time.Hour)
+	noErr(t, err)
+	if second[0].ID != first[0].ID || second[0].Attempts != 2 || second[0].Token == first[0].Token {
+		t.Errorf("second hand-out: %+v", second[0])
+	}
+	wantErr(t, q.Ack(ctx, first[0]), store.ErrConflict)
+	wantErr(t, q.RetryAt(ctx, first[0], nil, time.Now()), store.ErrConflict)
+	noErr(t, q.Ack(ctx, second[0]))
+}
+
+func testLateAck(t *testing.T, q store.Queue) {
+	ctx := testContext(t)
+	noErr(t, q.EnqueueBatch(ctx, events("p", 1)))
+	leased, err := q.Lease(ctx, 1, time.Nanosecond)
+	noErr(t, err)
+	noErr(t, q.Ack(ctx, leased[0])) // run out, but in nobody else's hands
+	empty(t, q)
+}
+
+func testRetryAt(t *testing.T, q store.Queue) {
+	ctx := testContext(t)
+	noErr(t, q.EnqueueBatch(ctx, events("p", 1)))
+	leased, err := q.Lease(ctx, 1, time.Hour)
+	noErr(t, err)
+	for attempt := 2; attempt < 5; attempt++ {
+		due := time.Now().Add(20 * time.Millisecond)
+		body := fmt.Sprintf("attempt %d", attempt)
+		noErr(t, q.RetryAt(ctx, leased[0], []byte(body), due))
+		wantErr(t, q.Ack(ctx, leased[0]), store.ErrConflict)
+		leased, err = q.Lease(ctx, 1, time.Hour)
+		noErr(t, err)
+		if time.Now().Before(due) || string(leased[0].Body) != body || leased[0].Attempts != attempt {
+			t.Errorf("leased %+v, want attempt %d, due %v", leased[0], attempt, due)
+		}
+	}
+	noErr(t, q.Ack(ctx, leased[0]))
+	empty(t, q)
+}
+
+func testAllOrNone(t *testing.T, q store.Queue) {
+	ctx := testContext(t)
+	noErr(t, q.EnqueueBatch(ctx, events("p", 1)))
+	batch := append(events("q", 4), events("p", 1)...)
+	wantErr(t, q.EnqueueBatch(ctx, batch), store.ErrConflict)
+	leased, err := q.Lease(ctx, 10, time.Hour)
+	noErr(t, err)
+	if len(leased) != 1 {
+		t.Errorf("%d events, want only the first", len(leased))
+	}
+	empty(t, q)
+	noErr(t, q.EnqueueBatch(ctx, batch[:4]))
+}
+
+func testLargeEvent(t *testing.T, q store.Queue) {
+	ctx := testContext(t)
+	batch := events("p", 3)
+	for i := range batch {
+		batch[i].Body = bytes.Repeat([]byte{byte('a' + i)}, store.MaxEvent)
+	}
+	noErr(t, q.EnqueueBatch(ctx, batch))
+	for range batch {
+		leased, err := q.Lease(ctx, 1, time.Hour)
+		noErr(t, err)
+		if want := byte('a' + leased[0].ID[2] - '0'); len(leased[0].Body) != store.MaxEvent || leased[0].Body[0] != want {
+			t.Errorf("%s: %d bytes", leased[0].ID, len(leased[0].Body))
+		}
+	}
+	batch[2] = store.Event{ID: "large", Body: make([]byte, store.MaxEvent+1)}
+	wantErr(t, q.EnqueueBatch(ctx, batch[2:]), store.ErrTooLarge)
+}
+
+func testFairness(t *testing.T, q store.Queue) {
+	ctx := testContext(t)
+	noErr(t, q.EnqueueBatch(ctx, events("long", 50)))
+	noErr(t, q.EnqueueBatch(ctx, events("short", 1)))
+	for range 3 {
+		leased, err := q.Lease(ctx, 1, time.Hour)
+		noErr(t, err)
+		if leased[0].Partition == "short" {
+			return
+		}
+	}
+	t.Error("one partition's backlog holds up another's event")
+}
+
+func testLeaseEnds(t *testing.T, q store.Queue) {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := q.Lease(ctx, 1, time.Hour); err == nil {
+		t.Error("lease of nothing: no error")
+	}
+}
+
+// testManyWorkers has every event worked off exactly once while leases hold.
+func testManyWorkers(t *testing.T, q store.Queue) {
+	ctx := testContext(t)
+	const partitions, each = 4, 50
+	work, stop := context.WithCancel(ctx)
+	defer stop()
+	var mu sync.Mutex
+	done := map[string]int{}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for {
+				leased, err := q.Lease(work, 5, time.Hour)
+				if err != nil {
+					return
+				}
+				for _, l := range leased {
+					if err := q.Ack(ctx, l); err != nil {
+						t.Error(err)
+					}
+					mu.Lock()
+					done[l.ID]++
+					if len(done) == partitions*each {
+						stop()
+					}
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	for p := range partitions {
+		wg.Go(func() {
+			for _, e := range events(fmt.Sprint(p), each) {
+				if err := q.EnqueueBatch(ctx, []store.Event{e}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for id, times := range done {
+		if times != 1 {
+			t.Errorf("%s was worked off %d times", id, times)
+		}
+	}
+	if len(done) != partitions*each {
+		t.Errorf("%d events worked off, want %d", len(done), partitions*each)
+	}
+}
+
+func testEventLimits(t *testing.T, q store.Queue) {
+	ctx := testContext(t)
+	for _, bad := range []store.Event{
+		{},
+		{ID: string(make([]byte, 129))},
+		{ID: "x", Partition: string(make([]byte, 513))},
+	} {
+		if err := q.EnqueueBatch(ctx, []store.Event{bad}); err == nil {
+			t.Errorf("enqueue %+v: no error", bad)
+		}
+	}
+	wantErr(t, q.EnqueueBatch(ctx, events("p", store.MaxBatch+1)), store.ErrTooLarge)
+	noErr(t, q.EnqueueBatch(ctx, events("p", store.MaxBatch)))
+	odd := store.Event{ID: "ä b*>.\r\n", Partition: "ö\r\n", Body: []byte{0, 1}}
+	noErr(t, q.EnqueueBatch(ctx, []store.Event{odd}))
+	for range 3 {
+		leased, err := q.Lease(ctx, 1, time.Hour)
+		noErr(t, err)
+		if leased[0].ID == odd.ID && leased[0].Partition == odd.Partition {
+			return
+		}
+	}
+	t.Error("the event with odd characters did not come")
+}
