@@ -71,9 +71,13 @@ func (r *Reader) Wait() error {
 	if err != nil {
 		return err
 	}
-	return conn.Read(func(fd uintptr) bool {
+	err = conn.Read(func(fd uintptr) bool {
 		poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 		n, err := unix.Poll(poll, 0)
 		return err == nil && n > 0
 	})
+	if err != nil { // the poller's only reason
+		return fmt.Errorf("wait for pipe: %w", os.ErrClosed)
+	}
+	return nil
 }
