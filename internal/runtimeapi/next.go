@@ -1,0 +1,61 @@
+package runtimeapi
+
+import (
+	"fmt"
+	"time"
+)
+
+// serveNext parks the connection until an event is delivered on it. The first
+// call ends the init phase, later ones end the exchange before. A runtime that
+// asks again in the middle of an event gets the same event again.
+func serveNext(c *conn, _ []byte) reply {
+	if !c.discard() {
+		r := failed(400, "InvalidRequestFormat", "unexpected body")
+		r.closing = true
+		return r
+	}
+	s := c.srv
+	s.mu.Lock()
+	from := s.state
+	to, ok := from.next(eventNext)
+	if !ok || s.closed {
+		s.mu.Unlock()
+		return forbidden(from, stateReady)
+	}
+	if to == stateRunning {
+		return c.repeat() // unlocks
+	}
+	x, before := s.exchange, s.parked
+	s.state, s.parked, s.exchange = to, c, nil
+	s.mu.Unlock()
+	if before != nil && before != c {
+		before.nc.Close() // its client has given it up, or will never be served
+	}
+	if x != nil {
+		x.took = time.Since(x.delivered)
+		close(x.idle)
+	}
+	if from == stateStarted {
+		close(s.started)
+	}
+	return reply{silent: true}
+}
+
+// repeat writes the running event once more. It is called with the server's mu
+// held, and gives it up as Deliver does: after taking the writing side.
+func (c *conn) repeat() reply {
+	x := c.srv.exchange
+	c.writing.Lock()
+	c.srv.mu.Unlock()
+	defer c.writing.Unlock()
+	if c.writeEvent(&x.invocation, c.last) != nil {
+		c.nc.Close()
+	}
+	return reply{silent: true}
+}
+
+// forbidden answers a call that the state machine does not allow.
+func forbidden(from, to state) reply {
+	return failed(403, "InvalidStateTransition", fmt.Sprintf(
+		"State transition from %s to %s failed for runtime. Error: State transition is not allowed", from, to))
+}
