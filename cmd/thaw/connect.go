@@ -15,6 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/spf13/cobra"
+
+	"thaw/internal/iam"
 )
 
 // serverFile is DATA/server.json: how a client on this machine finds the server
@@ -171,13 +173,14 @@ func directoryTarget(dir string) (target, error) {
 	if !server.running() {
 		return target{}, &codedError{exitUnreachable, fmt.Errorf("the server of %s has died (process %d): start it again with \"thaw serve --data %s\"", dir, server.PID, dir)}
 	}
-	key, err := readKey(dir)
+	keys, err := iam.Read(dir)
 	if errors.Is(err, fs.ErrPermission) {
 		return target{}, fmt.Errorf("read the access key in %s: only the server's user may: try sudo", dir)
 	}
 	if err != nil {
-		return target{}, fmt.Errorf("read the access key in %s: %w", dir, err)
+		return target{}, err
 	}
+	key := keys.First()
 	return target{
 		Endpoint:  "http://" + server.Address,
 		Region:    server.Region,

@@ -160,6 +160,9 @@ func (d *deployer) deploy(ctx context.Context, runtimes []string) (deployResult,
 	if err != nil && !create {
 		return deployResult{}, err
 	}
+	if !create {
+		d.keep(current)
+	}
 	code, err := d.pack(ctx, runtimes)
 	if err != nil {
 		return deployResult{}, err
@@ -187,6 +190,16 @@ func (d *deployer) deploy(ctx context.Context, runtimes []string) (deployResult,
 		CodeSize:   ready.CodeSize,
 		CodeSHA256: aws.ToString(ready.CodeSha256),
 	}, nil
+}
+
+// keep takes over from the function that is there what no flag names.
+func (d *deployer) keep(current *sdk.GetFunctionConfigurationOutput) {
+	if d.runtime == "" {
+		d.runtime = string(current.Runtime)
+	}
+	if d.handler == "" {
+		d.handler = aws.ToString(current.Handler)
+	}
 }
 
 // pack makes the zip, and fills in the runtime and the handler that the code

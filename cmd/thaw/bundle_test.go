@@ -1,0 +1,99 @@
+package main
+
+import (
+	"archive/zip"
+	"bytes"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func writeTree(t *testing.T, dir string, files map[string]fs.FileMode) {
+	t.Helper()
+	for name, mode := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte("content of "+name), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestBundleDir(t *testing.T) {
+	dir := t.TempDir()
+	writeTree(t, dir, map[string]fs.FileMode{
+		"b.py": 0o600, "a/run": 0o700, "a/z.txt": 0o664,
+		".git/config": 0o644, "__pycache__/b.pyc": 0o644, "old.pyc": 0o644,
+	})
+	if err := os.Symlink("../b.py", filepath.Join(dir, "a", "link")); err != nil {
+		t.Fatal(err)
+	}
+	content, err := bundleDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader, err := zip.NewReader(bytes.NewReader(content), int64(len(content)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, file := range reader.File {
+		got = append(got, file.Mode().String()+" "+file.Name)
+	}
+	want := []string{"Lrwxrwxrwx a/link", "-rwxr-xr-x a/run", "-rw-r--r-- a/z.txt", "-rw-r--r-- b.py"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("entries (-want +got):\n%s", diff)
+	}
+}
+
+// TestBundleIsDeterministic makes two directories with the same files, made in
+// another order, at another time and with another umask.
+func TestBundleIsDeterministic(t *testing.T) {
+	one, two := t.TempDir(), t.TempDir()
+	writeTree(t, one, map[string]fs.FileMode{"a.py": 0o644, "lib/b.py": 0o644})
+	writeTree(t, two, map[string]fs.FileMode{"lib/b.py": 0o600})
+	writeTree(t, two, map[string]fs.FileMode{"a.py": 0o640})
+	if err := os.Chtimes(filepath.Join(two, "a.py"), time.Time{}, time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)); err != nil {
+		t.Fatal(err)
+	}
+	first, err := bundleDir(one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := bundleDir(two)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(first, second) {
+		t.Error("the same files gave other bytes")
+	}
+}
+
+func TestBundleRefuses(t *testing.T) {
+	tests := []struct{ name, link, want string }{
+		{"a link out", "../../etc/passwd", "leads out of the directory"},
+		{"an absolute link", "/etc/passwd", "leads out of the directory"},
+		{"an empty directory", "", "no file to deploy"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			dir := t.TempDir()
+			if test.link != "" {
+				if err := os.Symlink(test.link, filepath.Join(dir, "link")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			_, err := bundleDir(dir)
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got %v, want an error with %q", err, test.want)
+			}
+		})
+	}
+}

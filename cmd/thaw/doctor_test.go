@@ -1,0 +1,139 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/tools/txtar"
+)
+
+// fixtureHost is a machine made of a txtar archive of its /proc, /sys and /dev.
+func fixtureHost(t *testing.T, archive string) host {
+	t.Helper()
+	parsed, err := txtar.ParseFile(filepath.Join("testdata", "doctor", archive))
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := t.TempDir()
+	for _, file := range parsed.Files {
+		name := filepath.Join(root, file.Name)
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, file.Data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return host{
+		root: root, release: "6.1.0-18-amd64", dataDir: "/var/lib/thaw", address: "127.0.0.1:4566",
+		lookPath:  func(name string) (string, error) { return "/usr/sbin/" + name, nil },
+		listen:    func(string) error { return nil },
+		freeBytes: func(string) (uint64, error) { return 5 << 30, nil },
+		newGroup:  func(string) ([]string, error) { return []string{"cgroup.freeze", "cgroup.kill"}, nil },
+	}
+}
+
+// inspect runs all checks but the one of the program itself.
+func inspect(h host) []finding {
+	var findings []finding
+	for _, c := range hostChecks() {
+		if c.Name != "thaw-init" {
+			findings = append(findings, c.run(h))
+		}
+	}
+	return findings
+}
+
+func TestDoctor(t *testing.T) {
+	tests := []struct {
+		name, archive string
+		change        func(*host)
+	}{
+		{"unified", "unified.txtar", func(*host) {}},
+		{"hybrid", "hybrid.txtar", func(*host) {}},
+		{"bare", "bare.txtar", func(h *host) {
+			h.euid, h.release = 1000, "4.19.0"
+			h.lookPath = func(string) (string, error) { return "", errors.New("not found") }
+			h.listen = func(string) error { return errors.New("listen tcp 127.0.0.1:4566: bind: address already in use") }
+			h.freeBytes = func(string) (uint64, error) { return 100 << 20, nil }
+		}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			h := fixtureHost(t, test.archive)
+			test.change(&h)
+			var out bytes.Buffer
+			if err := printFindings(&out, inspect(h), false); err != nil {
+				t.Fatal(err)
+			}
+			compareGolden(t, filepath.Join("testdata", "doctor", test.name+".txt"), out.String())
+		})
+	}
+}
+
+// TestDoctorJSON: every member that a script needs is there.
+func TestDoctorJSON(t *testing.T) {
+	var out bytes.Buffer
+	if err := printFindings(&out, inspect(fixtureHost(t, "bare.txtar")), true); err != nil {
+		t.Fatal(err)
+	}
+	var findings []finding
+	if err := json.Unmarshal(out.Bytes(), &findings); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range findings {
+		if f.Check == "" || f.Detail == "" || f.Meaning == "" || (f.Fix == "") != (f.Status == statusOK) {
+			t.Errorf("%+v is incomplete", f)
+		}
+	}
+}
+
+func TestCheckKernel(t *testing.T) {
+	tests := map[string]bool{
+		"5.14.0": true, "5.13.9": false, "6.18.44-x": true, "5.15": true, "5.14-rc1": true, "7.0": true,
+		"4.19.0": false, "": false, "unknown": false, "6.x": false,
+	}
+	for release, want := range tests {
+		if _, ok := checkKernel(host{release: release}); ok != want {
+			t.Errorf("kernel %q: %v, want %v", release, ok, want)
+		}
+	}
+}
+
+func TestCgroups(t *testing.T) {
+	got := fixtureHost(t, "hybrid.txtar").cgroups()
+	for _, controller := range []string{"memory", "cpu", "cpuacct", "pids"} {
+		if !strings.HasPrefix(got.legacy[controller], "/sys/fs/cgroup/") {
+			t.Errorf("%s is at %q", controller, got.legacy[controller])
+		}
+	}
+	if diff := cmp.Diff([]string{"hugetlb"}, got.controllers); diff != "" {
+		t.Errorf("v2 controllers (-want +got):\n%s", diff)
+	}
+}
+
+// TestDoctorOnThisMachine: whatever the machine is, doctor comes to an end, and
+// its exit code agrees with what it says.
+func TestDoctorOnThisMachine(t *testing.T) {
+	isolate(t)
+	stdout, _, code := runVerb(t, "", "doctor", "--json", "--listen", "127.0.0.1:0")
+	var findings []finding
+	if err := json.Unmarshal([]byte(stdout), &findings); err != nil {
+		t.Fatal(err)
+	}
+	want := exitOK
+	for _, f := range findings {
+		if f.Status == statusMissing {
+			want = exitFailed
+		}
+	}
+	if code != want || len(findings) != len(hostChecks()) {
+		t.Errorf("exit code %d with %d findings, want %d", code, len(findings), want)
+	}
+}

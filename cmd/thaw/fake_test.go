@@ -1,0 +1,210 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// fakeServer answers the part of the Lambda API that the verbs use. A function
+// echoes its event; the event "fail" makes it fail.
+type fakeServer struct {
+	mu        sync.Mutex
+	functions map[string]*fakeFunction
+	accessKey string
+}
+
+type fakeFunction struct {
+	config map[string]any
+	// pending is the number of times that the function is yet to be shown as not
+	// ready.
+	pending int
+}
+
+// newFakeServer starts the server; it refuses requests not signed with the key.
+func newFakeServer(t *testing.T, accessKey string) *httptest.Server {
+	t.Helper()
+	f := &fakeServer{functions: make(map[string]*fakeFunction), accessKey: accessKey}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /2015-03-31/functions", f.create)
+	mux.HandleFunc("GET /2015-03-31/functions", f.list)
+	mux.HandleFunc("GET /2015-03-31/functions/{name}/configuration", f.configuration)
+	mux.HandleFunc("PUT /2015-03-31/functions/{name}/configuration", f.updateConfiguration)
+	mux.HandleFunc("PUT /2015-03-31/functions/{name}/code", f.updateCode)
+	mux.HandleFunc("DELETE /2015-03-31/functions/{name}", f.remove)
+	mux.HandleFunc("POST /2015-03-31/functions/{name}/invocations", f.invoke)
+	mux.HandleFunc("GET /_thaw/logs/{name}", f.logs)
+	server := httptest.NewServer(f.authorised(mux))
+	t.Cleanup(server.Close)
+	return server
+}
+
+func (f *fakeServer) authorised(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		authorization := r.Header.Get("Authorization")
+		if !strings.Contains(authorization, "Credential="+f.accessKey+"/") || !strings.Contains(authorization, "/us-east-1/lambda/aws4_request") {
+			refuse(w, http.StatusForbidden, "UnrecognizedClientException", "message", "The security token included in the request is invalid.")
+			return
+		}
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		next.ServeHTTP(w, r)
+	})
+}
+
+func refuse(w http.ResponseWriter, status int, code, member, text string) {
+	w.Header().Set("X-Amzn-ErrorType", code)
+	answer(w, status, map[string]string{"Type": "User", member: text})
+}
+
+func answer(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("x-amzn-RequestId", "00000000-0000-4000-8000-000000000000")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(v)
+}
+
+// find answers for itself when there is no such function.
+func (f *fakeServer) find(w http.ResponseWriter, r *http.Request) *fakeFunction {
+	name := r.PathValue("name")
+	function := f.functions[name]
+	if function == nil {
+		refuse(w, http.StatusNotFound, "ResourceNotFoundException", "Message", "Function not found: arn:aws:lambda:us-east-1:000000000000:function:"+name)
+	}
+	return function
+}
+
+func decode(r *http.Request) map[string]any {
+	var body map[string]any
+	json.NewDecoder(r.Body).Decode(&body)
+	return body
+}
+
+func (f *fakeFunction) setCode(zipFile string) {
+	code, _ := base64.StdEncoding.DecodeString(zipFile)
+	digest := sha256.Sum256(code)
+	f.config["CodeSha256"] = base64.StdEncoding.EncodeToString(digest[:])
+	f.config["CodeSize"] = len(code)
+	f.pending = 1
+}
+
+func (f *fakeServer) create(w http.ResponseWriter, r *http.Request) {
+	body := decode(r)
+	name := body["FunctionName"].(string)
+	function := &fakeFunction{config: map[string]any{
+		"FunctionName": name, "FunctionArn": "arn:aws:lambda:us-east-1:000000000000:function:" + name,
+		"MemorySize": 128, "Timeout": 3, "LastModified": "2026-01-02T03:04:05.000+0000",
+	}}
+	code := body["Code"].(map[string]any)["ZipFile"].(string)
+	delete(body, "Code")
+	function.apply(body)
+	function.setCode(code)
+	f.functions[name] = function
+	answer(w, http.StatusCreated, function.config)
+}
+
+func (f *fakeFunction) apply(settings map[string]any) {
+	for member, value := range settings {
+		if member == "Environment" {
+			continue // Its answer has another shape.
+		}
+		f.config[member] = value
+	}
+}
+
+func (f *fakeServer) configuration(w http.ResponseWriter, r *http.Request) {
+	function := f.find(w, r)
+	if function == nil {
+		return
+	}
+	function.config["State"], function.config["LastUpdateStatus"] = "Active", "Successful"
+	if function.pending > 0 {
+		function.pending--
+		function.config["State"], function.config["LastUpdateStatus"] = "Pending", "InProgress"
+	}
+	answer(w, http.StatusOK, function.config)
+}
+
+func (f *fakeServer) updateConfiguration(w http.ResponseWriter, r *http.Request) {
+	if function := f.find(w, r); function != nil {
+		function.apply(decode(r))
+		function.pending = 1
+		answer(w, http.StatusOK, function.config)
+	}
+}
+
+func (f *fakeServer) updateCode(w http.ResponseWriter, r *http.Request) {
+	if function := f.find(w, r); function != nil {
+		function.setCode(decode(r)["ZipFile"].(string))
+		answer(w, http.StatusOK, function.config)
+	}
+}
+
+func (f *fakeServer) remove(w http.ResponseWriter, r *http.Request) {
+	if f.find(w, r) != nil {
+		delete(f.functions, r.PathValue("name"))
+		w.WriteHeader(http.StatusNoContent)
+	}
+}
+
+// list answers one function per page, so that paging is needed.
+func (f *fakeServer) list(w http.ResponseWriter, r *http.Request) {
+	var names []string
+	for name := range f.functions {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	at, _ := strconv.Atoi(r.URL.Query().Get("Marker"))
+	page := map[string]any{"Functions": []any{}}
+	if at < len(names) {
+		page["Functions"] = []any{f.functions[names[at]].config}
+	}
+	if at+1 < len(names) {
+		page["NextMarker"] = strconv.Itoa(at + 1)
+	}
+	answer(w, http.StatusOK, page)
+}
+
+func (f *fakeServer) invoke(w http.ResponseWriter, r *http.Request) {
+	if f.find(w, r) == nil {
+		return
+	}
+	event, _ := io.ReadAll(r.Body)
+	w.Header().Set("X-Amz-Executed-Version", "$LATEST")
+	if r.Header.Get("X-Amz-Log-Type") == "Tail" {
+		log := "START RequestId: 1 Version: $LATEST\nEND RequestId: 1\n"
+		w.Header().Set("X-Amz-Log-Result", base64.StdEncoding.EncodeToString([]byte(log)))
+	}
+	if string(event) == `"fail"` {
+		w.Header().Set("X-Amz-Function-Error", "Unhandled")
+		answer(w, http.StatusOK, map[string]string{"errorType": "Runtime.ExitError"})
+		return
+	}
+	w.Header().Set("x-amzn-RequestId", "00000000-0000-4000-8000-000000000000")
+	w.Write(event)
+}
+
+// logs has three lines and gives two at a time.
+func (f *fakeServer) logs(w http.ResponseWriter, r *http.Request) {
+	if f.find(w, r) == nil {
+		return
+	}
+	since, _ := strconv.Atoi(r.URL.Query().Get("since"))
+	lines := []string{"START RequestId: 1 Version: $LATEST\n", "hello\n", "END RequestId: 1\n"}
+	events := []map[string]any{}
+	for seq := since + 1; seq <= len(lines) && len(events) < 2; seq++ {
+		events = append(events, map[string]any{
+			"seq": seq, "time": fmt.Sprintf("2026-01-02T03:04:05.%03dZ", seq), "stream": "s", "message": lines[seq-1],
+		})
+	}
+	answer(w, http.StatusOK, map[string]any{"events": events, "next": since + len(events)})
+}

@@ -1,0 +1,134 @@
+package archtest_test
+
+// row is one folder of the house and what the packages in it may import, besides
+// the standard library, internal/lambda, internal/telemetry and themselves.
+type row struct {
+	// folder is the path below the module; it covers the packages below it too,
+	// unless these have a row of their own.
+	folder string
+	// imports are folders of this module; "everything" lifts the rule.
+	imports []string
+	// modules are prefixes of third-party import paths; "everything" lifts the rule.
+	modules []string
+	// why is told to the one who breaks the row.
+	why string
+}
+
+const everything = "everything"
+
+// house is the import table, from the top of the building to its ground.
+var house = []row{
+	{
+		folder: "cmd/thaw", imports: []string{everything},
+		modules: []string{"github.com/spf13/cobra", "golang.org/x/term", "golang.org/x/sys", "github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go"},
+		why:     "it wires everything, and its verbs are ordinary clients of the API, by the SDK that any client uses",
+	},
+	{
+		folder: "cmd/thaw-init", imports: []string{"internal/linux"}, modules: []string{"golang.org/x/sys"},
+		why: "it is PID 1 of every sandbox: small, and nothing in it that a function could reach for",
+	},
+	{
+		folder: "internal/api", imports: []string{"internal/awsapi", "internal/sigv4", "internal/iam", "internal/control", "internal/catalog", "internal/invoke", "internal/async", "internal/queue"},
+		why: "it decodes, verifies, authorises, calls and encodes; rules live in the packages it calls",
+	},
+	{
+		folder: "internal/invoke", imports: []string{"internal/catalog", "internal/pool"},
+		why: "the walk of an invocation meets the read model and the pool, never a store or a sandbox",
+	},
+	{
+		folder: "internal/pool", imports: []string{"internal/concurrency", "internal/environment", "internal/catalog"},
+		why: "it chooses among environments; how one works is environment's",
+	},
+	{
+		folder: "internal/concurrency",
+		why:    "admission is arithmetic: state in, verdict out",
+	},
+	{
+		folder: "internal/environment", imports: []string{"internal/sandbox", "internal/runtimeapi", "internal/snapshot", "internal/code", "internal/runtimes"},
+		why: "it is the only place that sees both the sandbox and the protocol",
+	},
+	{
+		folder: "internal/runtimeapi",
+		why:    "the protocol knows nothing of sandboxes, so that it can be tested over plain HTTP",
+	},
+	{
+		folder: "internal/runtimes", imports: []string{"internal/code"},
+		why: "a catalogue of directories and variables",
+	},
+	{
+		folder: "internal/code",
+		why:    "packages are bytes and directories; who uses them is not its matter",
+	},
+	{
+		folder: "internal/sandbox", imports: []string{"internal/linux"},
+		modules: []string{"golang.org/x/sys", "golang.org/x/net/bpf"},
+		why:     "a sandbox runs programs; it knows no function, protocol or store",
+	},
+	{
+		folder:  "internal/linux",
+		modules: []string{"golang.org/x/sys", "golang.org/x/net/bpf", "github.com/vishvananda/netlink"},
+		why:     "kernel mechanism, without a word of the service",
+	},
+	{
+		folder: "internal/control", imports: []string{"internal/catalog", "internal/code"},
+		why: "the rules of change write wishes; who fulfils them watches the catalog",
+	},
+	{
+		folder: "internal/iam", imports: []string{"internal/catalog"},
+		why: "keys and policies need no more than records",
+	},
+	{
+		folder: "internal/catalog", imports: []string{"internal/store"},
+		why: "it is the one place that encodes metadata, and needs only the ports",
+	},
+	{
+		folder: "internal/store", modules: []string{"github.com/nats-io"},
+		why: "the ports and their engines; what the bytes mean is catalog's",
+	},
+	{
+		folder: "internal/awsapi", modules: []string{"github.com/aws/aws-sdk-go-v2/aws/protocol/eventstream"},
+		why: "wire formats only: no rule of the service, no state",
+	},
+	{
+		folder: "internal/sigv4",
+		why:    "verification is a pure function of the request and the key",
+	},
+	{
+		folder: "internal/telemetry",
+		why:    "everyone may write to it, so that it may import no one",
+	},
+	{
+		folder: "internal/lambda",
+		why:    "the vocabulary that all the others speak: the standard library only",
+	},
+	{
+		folder: "internal/archtest",
+		why:    "it reads the code and runs none of it",
+	},
+	{
+		folder: "test", imports: []string{everything}, modules: []string{everything},
+		why: "tests and benchmarks of the whole, by whatever client",
+	},
+	{
+		folder: "tools", imports: []string{everything}, modules: []string{everything},
+		why: "generators and scripts of the build; nothing of it is in the product",
+	},
+	{
+		folder: "examples", modules: []string{"github.com/aws/aws-lambda-go"},
+		why: "an example is what a stranger would write: Amazon's library and no more",
+	},
+}
+
+// free lists what every package but these folders themselves may import.
+var free = []string{"internal/lambda", "internal/telemetry"}
+
+// vagueNames are names of packages that say nothing of what is inside.
+var vagueNames = []string{"util", "utils", "common", "core", "types", "manager", "managers", "helpers", "misc", "base", "shared"}
+
+// initAllowed lists the packages that may have init functions: none so far.
+var initAllowed = map[string]string{}
+
+const (
+	maxFileLines   = 600
+	maxReadmeLines = 150
+)
