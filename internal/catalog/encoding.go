@@ -1,0 +1,240 @@
+package catalog
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"thaw/internal/lambda"
+)
+
+// A record is JSON in an envelope that names its version:
+//
+//	{"v":1,"function":{…}}
+//
+// gzipped when it is large: a function's versions are much alike, so that
+// thousands fit where a record's limit would leave room for a few hundred. The
+// member names are this format's own: they stay when a Go field is renamed. A
+// member that is added needs no new version if its absence means what was so
+// before; anything else does, and a decoder that still reads the old one.
+const formatVersion = 1
+
+const (
+	// compressAbove is the size from which a record is gzipped, in bytes. Small
+	// ones stay readable and quick.
+	compressAbove = 16 << 10
+	// maxDecoded bounds a record, unpacked, in bytes.
+	maxDecoded = 64 << 20
+)
+
+type envelope struct {
+	Format   int             `json:"v"`
+	Function *functionFormat `json:"function"`
+}
+
+type functionFormat struct {
+	Name          string            `json:"name"`
+	CreatedAt     time.Time         `json:"createdAt"`
+	Latest        versionFormat     `json:"latest"`
+	Versions      []versionFormat   `json:"versions,omitempty"`
+	LastPublished int               `json:"lastPublished,omitempty"`
+	Tags          map[string]string `json:"tags,omitempty"`
+	Reserved      *int              `json:"reserved,omitempty"`
+}
+
+type versionFormat struct {
+	Number      string            `json:"number"`
+	Description string            `json:"description,omitempty"`
+	Role        string            `json:"role,omitempty"`
+	Runtime     string            `json:"runtime,omitempty"`
+	Handler     string            `json:"handler,omitempty"`
+	Resources   resourcesFormat   `json:"resources"`
+	Environment map[string]string `json:"environment,omitzero"` // none and empty differ
+	Code        codeFormat        `json:"code"`
+	Logging     loggingFormat     `json:"logging"`
+	Layers      []string          `json:"layers,omitempty"`
+	Tracing     string            `json:"tracing,omitempty"`
+	Recorded    recordedFormat    `json:"recorded,omitempty"`
+	Status      statusFormat      `json:"status"`
+	RevisionID  string            `json:"revisionId"`
+	Modified    time.Time         `json:"modified"`
+}
+
+// recordedFormat keeps raw JSON as text: as JSON its white space would go.
+type recordedFormat map[string]string
+
+type resourcesFormat struct {
+	Architecture       string `json:"architecture"`
+	MemoryMB           int    `json:"memoryMB"`
+	TimeoutMS          int64  `json:"timeoutMS"`
+	EphemeralStorageMB int    `json:"ephemeralStorageMB"`
+}
+
+type codeFormat struct {
+	SHA256 string `json:"sha256"`
+	Size   int64  `json:"size"`
+}
+
+type loggingFormat struct {
+	Format           string `json:"format"`
+	Group            string `json:"group"`
+	ApplicationLevel string `json:"applicationLevel,omitempty"`
+	SystemLevel      string `json:"systemLevel,omitempty"`
+}
+
+type statusFormat struct {
+	State            string `json:"state"`
+	StateReason      string `json:"stateReason,omitempty"`
+	StateReasonCode  string `json:"stateReasonCode,omitempty"`
+	Update           string `json:"update,omitempty"`
+	UpdateReason     string `json:"updateReason,omitempty"`
+	UpdateReasonCode string `json:"updateReasonCode,omitempty"`
+}
+
+func encodeFunction(f *lambda.Function) ([]byte, error) {
+	record := &functionFormat{
+		Name:          f.Name,
+		CreatedAt:     f.CreatedAt.UTC(),
+		Latest:        formatVersionOf(&f.Latest),
+		LastPublished: f.LastPublished,
+		Tags:          f.Tags,
+		Reserved:      f.Reserved,
+	}
+	for i := range f.Versions {
+		record.Versions = append(record.Versions, formatVersionOf(&f.Versions[i]))
+	}
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(envelope{Format: formatVersion, Function: record}); err != nil {
+		return nil, err
+	}
+	if b.Len() <= compressAbove {
+		return b.Bytes(), nil
+	}
+	return compress(b.Bytes())
+}
+
+func compress(value []byte) ([]byte, error) {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	if _, err := w.Write(value); err != nil {
+		return nil, err
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+func decompress(value []byte) ([]byte, error) {
+	r, err := gzip.NewReader(bytes.NewReader(value))
+	if err != nil {
+		return nil, err
+	}
+	plain, err := io.ReadAll(io.LimitReader(r, maxDecoded+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(plain) > maxDecoded {
+		return nil, fmt.Errorf("more than %d bytes unpacked", maxDecoded)
+	}
+	return plain, nil
+}
+
+func decodeFunction(value []byte) (*lambda.Function, error) {
+	if bytes.HasPrefix(value, []byte{0x1f, 0x8b}) { // gzip's magic number, RFC 1952
+		plain, err := decompress(value)
+		if err != nil {
+			return nil, err
+		}
+		value = plain
+	}
+	var e envelope
+	if err := json.Unmarshal(value, &e); err != nil {
+		return nil, err
+	}
+	if e.Format != formatVersion {
+		return nil, fmt.Errorf("format %d; this server reads %d", e.Format, formatVersion)
+	}
+	if e.Function == nil {
+		return nil, fmt.Errorf("no function in the record")
+	}
+	f := &lambda.Function{
+		Name:          e.Function.Name,
+		CreatedAt:     e.Function.CreatedAt,
+		Latest:        e.Function.Latest.version(),
+		LastPublished: e.Function.LastPublished,
+		Tags:          e.Function.Tags,
+		Reserved:      e.Function.Reserved,
+	}
+	for i := range e.Function.Versions {
+		f.Versions = append(f.Versions, e.Function.Versions[i].version())
+	}
+	return f, nil
+}
+
+func formatVersionOf(v *lambda.Version) versionFormat {
+	record := versionFormat{
+		Number:      v.Number,
+		Description: v.Description,
+		Role:        v.Role,
+		Runtime:     v.Runtime,
+		Handler:     v.Handler,
+		Resources: resourcesFormat{
+			Architecture:       v.Resources.Architecture,
+			MemoryMB:           v.Resources.MemoryMB,
+			TimeoutMS:          v.Resources.Timeout.Milliseconds(),
+			EphemeralStorageMB: v.Resources.EphemeralStorageMB,
+		},
+		Environment: v.Environment,
+		Code:        codeFormat(v.Code),
+		Logging:     loggingFormat(v.Logging),
+		Layers:      v.Layers,
+		Tracing:     v.Tracing,
+		Status:      statusFormat(v.Status),
+		RevisionID:  v.RevisionID,
+		Modified:    v.LastModified.UTC(),
+	}
+	for member, raw := range v.Recorded {
+		if record.Recorded == nil {
+			record.Recorded = make(recordedFormat, len(v.Recorded))
+		}
+		record.Recorded[member] = string(raw)
+	}
+	return record
+}
+
+func (v *versionFormat) version() lambda.Version {
+	version := lambda.Version{
+		Number:      v.Number,
+		Description: v.Description,
+		Role:        v.Role,
+		Runtime:     v.Runtime,
+		Handler:     v.Handler,
+		Resources: lambda.Resources{
+			Architecture:       v.Resources.Architecture,
+			MemoryMB:           v.Resources.MemoryMB,
+			Timeout:            time.Duration(v.Resources.TimeoutMS) * time.Millisecond,
+			EphemeralStorageMB: v.Resources.EphemeralStorageMB,
+		},
+		Environment:  v.Environment,
+		Code:         lambda.Code(v.Code),
+		Logging:      lambda.Logging(v.Logging),
+		Layers:       v.Layers,
+		Tracing:      v.Tracing,
+		Status:       lambda.Status(v.Status),
+		RevisionID:   v.RevisionID,
+		LastModified: v.Modified,
+	}
+	for member, raw := range v.Recorded {
+		if version.Recorded == nil {
+			version.Recorded = make(map[string][]byte, len(v.Recorded))
+		}
+		version.Recorded[member] = []byte(raw)
+	}
+	return version
+}

@@ -1,0 +1,7 @@
+package catalog
+
+// Encode and Decode are the stored format, for golden files and fuzzing.
+var (
+	Encode = encodeFunction
+	Decode = decodeFunction
+)
