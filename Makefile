@@ -1,0 +1,70 @@
+# make                 lists the targets
+# Variables: LISTEN=127.0.0.1:4566 (demo), RUNTIMES=python3.12,nodejs22.x (only
+# these managed runtimes), GOTEST="./internal/… -run …" (arguments of go test).
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help build demo test bench runtimes generate lint clean
+
+LISTEN ?= 127.0.0.1:4566
+RUNTIMES ?=
+GOTEST ?= ./...
+
+# A machine without a home directory still has a place for Go's caches.
+ifeq ($(HOME),)
+export HOME := $(CURDIR)/build/home
+endif
+# Go stamps programs with git's revision, and gives up if git does not let it: a
+# clone of another user, which sudo makes it, or no git.
+ifneq ($(shell git rev-parse HEAD >/dev/null 2>&1 && echo yes),yes)
+export GOFLAGS += -buildvcs=false
+endif
+export CGO_ENABLED := 0
+
+help:
+	@echo 'make demo       install what is missing, build, and show functions in Go, Python and Node.js run'
+	@echo 'make test       install what is missing, build, and run every test'
+	@echo 'make build      bin/thaw, the one program'
+	@echo 'make runtimes   build the managed runtimes into build/runtimes (once; RUNTIMES=python3.12,… for some)'
+	@echo 'make bench      measure against the leanest possible program; table and build/bench.json'
+	@echo 'make generate   generate the wire layer anew from the service model'
+	@echo 'make lint       gofmt and vet'
+	@echo 'make clean      remove bin and build'
+
+build:
+	@tools/prerequisites.sh build
+	go build -trimpath -ldflags '-s -w' -o cmd/thaw/initbin/thaw-init ./cmd/thaw-init
+	go build -trimpath -o bin/thaw ./cmd/thaw
+
+demo:
+	@tools/prerequisites.sh serve
+	@$(MAKE) --no-print-directory build
+	@LISTEN=$(LISTEN) tools/demo.sh
+
+runtimes:
+	@runtimes/build.sh $(if $(RUNTIMES),--only $(RUNTIMES)) build/runtimes
+
+# The variables name what the end-to-end tests drive; without them they skip.
+test:
+	@tools/prerequisites.sh test
+	@$(MAKE) --no-print-directory build runtimes
+	@tools/venv.sh build/venv
+	@go build -o build/testreport ./tools/testreport
+	@THAW_TEST_BIN=$(CURDIR)/bin/thaw THAW_TEST_RUNTIMES=$(CURDIR)/build/runtimes THAW_TEST_VENV=$(CURDIR)/build/venv \
+		build/testreport -json build/test.json go test -json -count=1 -p 2 -timeout 20m $(GOTEST)
+
+bench:
+	@tools/prerequisites.sh serve
+	@$(MAKE) --no-print-directory build runtimes
+	go run ./test/bench
+
+generate:
+	go run ./tools/awsapigen -wheel "$$(tools/awsapigen/fetch.sh build/model)" -overlay tools/awsapigen/lambda.json -out internal/awsapi/gen/lambda
+
+lint:
+	@unformatted=$$(gofmt -l cmd internal test tools examples 2>/dev/null); \
+		if [ -n "$$unformatted" ]; then echo "not gofmted:"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+
+clean:
+	rm -rf bin build cmd/thaw/initbin/thaw-init

@@ -1,0 +1,111 @@
+#!/bin/sh
+# The demonstration of make demo: starts a server on a new data directory, deploys
+# an example in each language, invokes it cold and warm, and leaves the server to
+# whoever has become curious. At a terminal it runs until Ctrl-C, otherwise in the
+# background.
+set -eu
+cd "$(dirname "$0")/.."
+
+listen=${LISTEN:-127.0.0.1:4566}
+data=$PWD/build/demo
+log=build/demo.log
+runtimes=$PWD/build/runtimes
+began=$(date +%s)
+server=
+
+say() { printf '\n\033[1m[%3d s] %s\033[0m\n' $(($(date +%s) - began)) "$*"; }
+[ -t 1 ] || say() { printf '\n[%3d s] %s\n' $(($(date +%s) - began)) "$*"; }
+
+# pid_of prints the process that a data directory's server.json names.
+pid_of() { sed -n 's/.*"pid":\([0-9]*\).*/\1/p' "$1/server.json" 2>/dev/null || true; }
+
+# is_server tells whether a process is a thaw server; numbers are used again.
+is_server() { [ -n "$1" ] && tr '\0' ' ' <"/proc/$1/cmdline" 2>/dev/null | grep -q 'thaw serve '; }
+
+end_server() { # pid
+	kill "$1" 2>/dev/null || return 0
+	for _ in $(seq 100); do
+		kill -0 "$1" 2>/dev/null || return 0
+		sleep 0.1
+	done
+	echo "the server (process $1) does not end" >&2
+	return 1
+}
+
+stop() {
+	trap - EXIT INT TERM
+	[ -z "$server" ] || end_server "$server"
+}
+trap stop EXIT
+trap 'stop; exit 130' INT TERM
+
+start() {
+	earlier=$(pid_of "$data")
+	if is_server "$earlier"; then
+		say "ending the server of an earlier demo (process $earlier)"
+		end_server "$earlier"
+	fi
+	rm -rf "$data"
+	mkdir -p "$data" "$runtimes"
+	say "starting bin/thaw serve on $listen"
+	bin/thaw serve --listen "$listen" --data "$data" --runtimes "$runtimes" >"$log" 2>&1 </dev/null &
+	server=$!
+	for _ in $(seq 300); do
+		if [ -e "$data/server.json" ] && bin/thaw ls >/dev/null 2>&1; then
+			return
+		fi
+		if ! kill -0 "$server" 2>/dev/null; then
+			server=
+			break
+		fi
+		sleep 0.1
+	done
+	echo "the server did not start; its log, $log, ends so:" >&2
+	tail -n 20 "$log" >&2
+	exit 1
+}
+
+# show NAME SOURCE: deploy it, then invoke it in a new environment and in the same
+# once more.
+show() {
+	say "thaw deploy $2"
+	bin/thaw deploy "$2" --name "$1" --memory 256 --timeout 10
+	for kind in cold warm; do
+		say "thaw invoke $1 --tail   ($kind)"
+		bin/thaw invoke "$1" --payload "{\"name\":\"$1\"}" --tail
+	done
+}
+
+# newest FAMILY: the newest runtime of a family that is built or can be.
+newest() { runtimes/build.sh --list | grep "^$1" | sort -V | tail -n 1; }
+
+export THAW_DATA="$data"
+start
+show hello-go examples/go
+for language in python node; do
+	runtime=$(newest "$language")
+	if [ -z "$runtime" ]; then
+		say "no $language here: its example is left out"
+		continue
+	fi
+	say "preparing $runtime (once; details in the lines below)"
+	runtimes/build.sh --only "$runtime" "$runtimes"
+	show "hello-$language" "examples/$language"
+done
+
+say "done. Now the ordinary tools:"
+cat <<EOF
+    eval "\$(bin/thaw env)"
+    aws lambda list-functions
+    aws lambda invoke --function-name hello-go --payload '{}' /dev/stdout
+or
+    bin/thaw logs hello-go --follow
+    bin/thaw --help
+EOF
+if [ -t 0 ]; then
+	echo "The server runs until Ctrl-C; its log is $log."
+	wait "$server"
+else
+	echo "The server goes on running (process $server, log $log). To end it: kill $server"
+	server=
+fi

@@ -1,0 +1,59 @@
+#!/bin/sh
+# Installs what a command of the Makefile needs and this machine lacks.
+#
+#   tools/prerequisites.sh build      compile
+#   tools/prerequisites.sh serve      compile and run the server
+#   tools/prerequisites.sh test       the same, and the tests with Amazon's clients
+#
+# As root, on Debian and Ubuntu, missing packages are installed, and said so.
+# Otherwise it says what is missing and fails. What the managed runtimes need to
+# be built, runtimes/build.sh looks after itself.
+set -eu
+
+purpose=${1:?usage: prerequisites.sh build|serve|test}
+packages=''
+problems=''
+
+# missing PACKAGE TEXT: remember what to install, and why.
+missing() {
+	case " $packages " in *" $1 "*) ;; *) packages="$packages $1" ;; esac
+	problems="$problems
+  $2"
+}
+
+# need COMMAND PACKAGE REASON. Some commands are outside of a user's PATH.
+need() {
+	PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null 2>&1 || missing "$2" "$1 ($3)"
+}
+
+if ! command -v go >/dev/null 2>&1; then
+	echo "go is missing: install Go from https://go.dev/dl and put it into the PATH" >&2
+	exit 1
+fi
+
+[ -e /etc/ssl/certs/ca-certificates.crt ] || missing ca-certificates 'certificates of authorities (downloads of modules and packages)'
+if [ "$purpose" != build ]; then
+	need mkfs.ext4 e2fsprogs 'the disk behind the /tmp of a function'
+fi
+if [ "$purpose" = test ]; then
+	need python3 python3 "Amazon's CLI and boto3"
+	python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || missing python3-venv 'the Python module venv (Amazon'\''s CLI and boto3)'
+fi
+
+if [ "$purpose" != build ] && [ "$(id -u)" != 0 ]; then
+	echo "root is missing: sandboxes are made of namespaces, mounts and control groups. Run it with sudo." >&2
+	[ -z "$packages" ] || printf 'Also missing:%s\nInstall:%s\n' "$problems" "$packages" >&2
+	exit 1
+fi
+[ -n "$packages" ] || exit 0
+
+printf 'missing:%s\n' "$problems" >&2
+if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
+	echo "install these packages (names of Debian and Ubuntu):$packages" >&2
+	exit 1
+fi
+echo "installing:$packages" >&2
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq >&2
+# shellcheck disable=SC2086 # one word per package
+apt-get install -y -qq --no-install-recommends $packages >&2

@@ -1,0 +1,73 @@
+// Command testreport runs "go test -json …", shows what went wrong and what was
+// left out, and ends with the line
+//
+//	N passed, N failed
+//
+// Its arguments are the command to run; its exit code is that command's. With
+// -json FILE the events are kept there.
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+)
+
+func main() {
+	keep := flag.String("json", "", "file to keep the events in")
+	flag.Parse()
+	code, err := run(context.Background(), *keep, flag.Args(), os.Stdout)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "testreport:", err)
+	}
+	os.Exit(code)
+}
+
+func run(ctx context.Context, keep string, command []string, out io.Writer) (code int, err error) {
+	if len(command) == 0 {
+		return 2, errors.New("no command to run")
+	}
+	events := io.Discard
+	if keep != "" {
+		file, err := os.Create(keep)
+		if err != nil {
+			return 2, err
+		}
+		defer file.Close()
+		events = file
+	}
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd.Stderr = os.Stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return 2, err
+	}
+	if err := cmd.Start(); err != nil {
+		return 2, err
+	}
+	report := newReport(out)
+	readErr := report.read(bufio.NewReader(io.TeeReader(stdout, events)))
+	code = exitCode(cmd.Wait())
+	report.finish(code != 0)
+	if code == 0 && readErr != nil {
+		return 1, readErr
+	}
+	return code, readErr
+}
+
+// exitCode is 1 for a command that a signal ended or that did not run.
+func exitCode(err error) int {
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit) && exit.ExitCode() > 0:
+		return exit.ExitCode()
+	}
+	return 1
+}
