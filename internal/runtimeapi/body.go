@@ -80,7 +80,7 @@ func (q *request) readBody(br *bufio.Reader, max int64) (payload, error) {
 		if n > maxDiscard || wire+n > max+maxDiscard {
 			return payload{size: max + maxDiscard}, nil
 		}
-		wire += n
+		wire += n + int64(len("\r\n"))
 		if err := k.chunk(br, n); err != nil {
 			return k.data, ended(err)
 		}
@@ -100,9 +100,10 @@ func (q *request) chunkSize(br *bufio.Reader) (n int64, length int, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	size, _, _ := bytes.Cut(line, []byte{';'})
-	n, ok := parseHex(bytes.TrimRight(size, " \t\r\n"))
-	if !ok {
+	text, ok := bytes.CutSuffix(line, []byte("\r\n"))
+	size, _, _ := bytes.Cut(text, []byte{';'})
+	n, isHex := parseHex(bytes.TrimRight(size, " \t"))
+	if !ok || !isHex {
 		return 0, 0, malformed("malformed chunk size")
 	}
 	return n, len(line), nil
@@ -113,12 +114,10 @@ func (k *collector) chunk(br *bufio.Reader, n int64) error {
 	if err := k.take(br, n); err != nil {
 		return err
 	}
-	c, err := br.ReadByte()
-	if err == nil && c == '\r' {
-		c, err = br.ReadByte()
+	end, err := br.Peek(2)
+	if err == nil && string(end) != "\r\n" {
+		return malformed("chunk is longer than its size")
 	}
-	if err == nil && c != '\n' {
-		err = malformed("chunk is longer than its size")
-	}
+	br.Discard(len(end)) // what was peeked at is there
 	return err
 }

@@ -165,12 +165,21 @@ func (q *request) readFields(br *bufio.Reader, limit int) error {
 		}
 		f := field{span{line.from, line.from + colon}, span{line.from + colon + 1, line.to}}
 		f.value = q.trim(f.value)
-		// RFC 9110 §5.5: these are dangerous in a value; the third, LF, ends a line.
-		if v := q.bytes(f.value); bytes.IndexByte(v, 0) >= 0 || bytes.IndexByte(v, '\r') >= 0 {
+		if !isValue(q.bytes(f.value)) {
 			return malformed("malformed header field value")
 		}
 		q.fields = append(q.fields, f)
 	}
+}
+
+// isValue tells the field values of RFC 9110 §5.5: no controls but the tab.
+func isValue(b []byte) bool {
+	for _, c := range b {
+		if c < ' ' && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return true
 }
 
 func (q *request) trim(s span) span {
