@@ -1,0 +1,317 @@
+package awsapi
+
+import (
+	"fmt"
+	"math"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"thaw/internal/lambda"
+)
+
+// Validate checks an operation's input against the model. All faults are told in
+// one ValidationException, in the order of the model's members.
+func (c *Codec) Validate(op *Operation, input any) error {
+	v := validation{codec: c}
+	v.structure(c.service.shape(op.Input), reflect.ValueOf(input).Elem(), "")
+	return validationError(v.faults)
+}
+
+// validationError is the answer to broken constraints, each worded already;
+// nil if there are none.
+func validationError(faults []string) error {
+	if len(faults) == 0 {
+		return nil
+	}
+	plural := "s"
+	if len(faults) == 1 {
+		plural = ""
+	}
+	return lambda.Errorf(lambda.CodeValidation, "%d validation error%s detected: %s", len(faults), plural, strings.Join(faults, "; "))
+}
+
+// validation gathers the faults of one input.
+type validation struct {
+	codec  *Codec
+	faults []string
+}
+
+// add words one fault as the service does.
+func (v *validation) add(shape *Shape, path string, value reflect.Value, constraint string) {
+	at := "Value at"
+	if !v.sensitive(shape) {
+		at = "Value '" + display(value) + "' at"
+	}
+	v.faults = append(v.faults, at+" '"+path+"' failed to satisfy constraint: "+constraint)
+}
+
+func (v *validation) sensitive(shape *Shape) bool {
+	switch shape.Kind {
+	case List, Map:
+		return shape.Sensitive || v.codec.service.shape(shape.Element).Sensitive
+	default:
+		return shape.Sensitive
+	}
+}
+
+func (v *validation) structure(shape *Shape, value reflect.Value, path string) {
+	for i := range shape.Members {
+		m := &shape.Members[i]
+		at := join(path, lowerCamel(m.Name))
+		field := value.Field(i)
+		if field.IsNil() {
+			if m.Required {
+				v.faults = append(v.faults, "Value null at '"+at+"' failed to satisfy constraint: Member must not be null")
+			}
+			continue
+		}
+		if m.ByService {
+			continue
+		}
+		v.value(v.codec.service.shape(m.Shape), indirect(field), at)
+	}
+}
+
+// value checks one value that is there.
+func (v *validation) value(shape *Shape, value reflect.Value, path string) {
+	if shape.Kind == Structure {
+		v.structure(shape, value, path)
+		return
+	}
+	for _, constraint := range v.codec.broken(shape, value) {
+		v.add(shape, path, value, constraint)
+	}
+	switch shape.Kind {
+	case List:
+		v.elements(shape, value, path)
+	case Map:
+		v.entries(shape, value, path)
+	}
+}
+
+// elements checks what a list holds. Structures are visited; of anything else,
+// one broken element makes one fault of the list, which tells every constraint.
+func (v *validation) elements(shape *Shape, list reflect.Value, path string) {
+	element := v.codec.service.shape(shape.Element)
+	if element.Kind == Structure {
+		for i := range list.Len() {
+			v.structure(element, list.Index(i), fmt.Sprintf("%s.%d.member", path, i+1))
+		}
+		return
+	}
+	for i := range list.Len() {
+		if !v.codec.fits(element, list.Index(i)) {
+			v.add(shape, path, list, elementConstraint(v.codec.constraints(element), shape.Sparse))
+			return
+		}
+	}
+}
+
+func elementConstraint(all []string, sparse bool) string {
+	if !sparse {
+		all = append(all, "Member must not be null")
+	}
+	if len(all) == 1 {
+		return all[0]
+	}
+	return "Member must satisfy constraint: [" + strings.Join(all, ", ") + "]"
+}
+
+func (v *validation) entries(shape *Shape, m reflect.Value, path string) {
+	key, element := v.codec.service.shape(shape.Key), v.codec.service.shape(shape.Element)
+	keys := sortedKeys(m)
+	if slices.ContainsFunc(keys, func(k reflect.Value) bool { return !v.codec.fits(key, k) }) {
+		v.add(shape, path, m, "Map keys must satisfy constraint: ["+strings.Join(v.codec.constraints(key), ", ")+"]")
+	}
+	if element.Kind == Structure {
+		for _, k := range keys {
+			v.structure(element, m.MapIndex(k), join(path, k.String())+".member")
+		}
+		return
+	}
+	if slices.ContainsFunc(keys, func(k reflect.Value) bool { return !v.codec.fits(element, m.MapIndex(k)) }) {
+		all := append(v.codec.constraints(element), "Member must not be null")
+		v.add(shape, path, m, "Map value must satisfy constraint: ["+strings.Join(all, ", ")+"]")
+	}
+}
+
+// fits checks a value with all it holds.
+func (c *Codec) fits(shape *Shape, value reflect.Value) bool {
+	if len(c.broken(shape, value)) > 0 {
+		return false
+	}
+	if shape.Kind != List {
+		return true
+	}
+	element := c.service.shape(shape.Element)
+	for i := range value.Len() {
+		if !c.fits(element, value.Index(i)) {
+			return false
+		}
+	}
+	return true
+}
+
+// broken lists the constraints of the value itself that do not hold.
+func (c *Codec) broken(shape *Shape, value reflect.Value) []string {
+	var out []string
+	size := measure(shape.Kind, value)
+	if shape.Max.Set && size > shape.Max.Value {
+		out = append(out, maxText(shape))
+	}
+	if shape.Min.Set && size < shape.Min.Value {
+		out = append(out, minText(shape))
+	}
+	if shape.Pattern != "" && !c.patterns.match(shape.Pattern, value.String()) {
+		out = append(out, patternText(shape))
+	}
+	if len(shape.Enum) > 0 && !slices.Contains(shape.Enum, value.String()) {
+		out = append(out, enumText(shape))
+	}
+	return out
+}
+
+// constraints lists all constraints of a shape.
+func (c *Codec) constraints(shape *Shape) []string {
+	var out []string
+	if shape.Max.Set {
+		out = append(out, maxText(shape))
+	}
+	if shape.Min.Set {
+		out = append(out, minText(shape))
+	}
+	if shape.Pattern != "" {
+		out = append(out, patternText(shape))
+	}
+	if len(shape.Enum) > 0 {
+		out = append(out, enumText(shape))
+	}
+	if shape.Kind == List {
+		out = append(out, elementConstraint(c.constraints(c.service.shape(shape.Element)), shape.Sparse))
+	}
+	return out
+}
+
+func patternText(s *Shape) string {
+	return "Member must satisfy regular expression pattern: " + s.Pattern
+}
+
+func enumText(s *Shape) string {
+	return "Member must satisfy enum value set: [" + strings.Join(s.Enum, ", ") + "]"
+}
+
+func maxText(s *Shape) string {
+	return "Member must have " + measured(s.Kind) + " less than or equal to " + bound(s.Kind, s.Max)
+}
+
+func minText(s *Shape) string {
+	return "Member must have " + measured(s.Kind) + " greater than or equal to " + bound(s.Kind, s.Min)
+}
+
+func measured(k Kind) string {
+	switch k {
+	case Integer, Long, Double:
+		return "value"
+	default:
+		return "length"
+	}
+}
+
+func bound(k Kind, b Bound) string {
+	if k == Double {
+		return decimal(b.Value)
+	}
+	return strconv.FormatFloat(b.Value, 'f', -1, 64)
+}
+
+// measure is what bounds apply to.
+func measure(k Kind, value reflect.Value) float64 {
+	switch k {
+	case String:
+		return float64(utf16Length(value.String()))
+	case Integer, Long:
+		return float64(value.Int())
+	case Double:
+		return value.Float()
+	case Blob, List, Map:
+		return float64(value.Len())
+	default:
+		return 0
+	}
+}
+
+// utf16Length counts as the service does: in UTF-16 units.
+func utf16Length(s string) int {
+	n := utf8.RuneCountInString(s)
+	for _, c := range s {
+		if c > 0xffff {
+			n++
+		}
+	}
+	return n
+}
+
+// display shows a value as Java would print it.
+func display(value reflect.Value) string {
+	switch value.Kind() {
+	case reflect.String:
+		return value.String()
+	case reflect.Bool:
+		return strconv.FormatBool(value.Bool())
+	case reflect.Int, reflect.Int64:
+		return strconv.FormatInt(value.Int(), 10)
+	case reflect.Float64:
+		return decimal(value.Float())
+	case reflect.Slice:
+		items := make([]string, value.Len())
+		for i := range items {
+			items[i] = display(value.Index(i))
+		}
+		return "[" + strings.Join(items, ", ") + "]"
+	case reflect.Map:
+		var items []string
+		for _, k := range sortedKeys(value) {
+			items = append(items, k.String()+"="+display(value.MapIndex(k)))
+		}
+		return "{" + strings.Join(items, ", ") + "}"
+	default:
+		return fmt.Sprint(value)
+	}
+}
+
+// decimal always has a point: "1.0".
+func decimal(f float64) string {
+	if f == math.Trunc(f) && math.Abs(f) < 1e15 {
+		return strconv.FormatFloat(f, 'f', 1, 64)
+	}
+	return strconv.FormatFloat(f, 'g', -1, 64)
+}
+
+func sortedKeys(m reflect.Value) []reflect.Value {
+	keys := m.MapKeys()
+	slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
+	return keys
+}
+
+func indirect(field reflect.Value) reflect.Value {
+	if field.Kind() == reflect.Pointer {
+		return field.Elem()
+	}
+	return field
+}
+
+func join(path, name string) string {
+	if path == "" {
+		return name
+	}
+	return path + "." + name
+}
+
+// lowerCamel is a member's name in messages: "functionName", "kMSKeyArn".
+func lowerCamel(name string) string {
+	return string(unicode.ToLower(rune(name[0]))) + name[1:]
+}

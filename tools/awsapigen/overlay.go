@@ -1,0 +1,146 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+)
+
+// overlay is what the model of a service does not say. Each entry has its reason
+// in Why, by the entry's name.
+type overlay struct {
+	Path string `json:"path"` // of the service's description, "lambda/2015-03-31"
+
+	// Operations and Shapes are added, in the model's own form.
+	Operations map[string]*operation `json:"operations"`
+	Shapes     map[string]*shape     `json:"shapes"`
+	// Faults are errors that clients see and the model does not name.
+	Faults map[string]fault `json:"faults"`
+	// Status replaces the status of success.
+	Status map[string]int `json:"status"`
+	// Sparse names lists whose elements may be null.
+	Sparse []string `json:"sparse"`
+	// ByService names members ("Shape.Member") whose values the front end takes as
+	// they are.
+	ByService []string `json:"byService"`
+	// MaxBody is the largest request body of an operation, in bytes; "" is for
+	// every other operation.
+	MaxBody map[string]int64 `json:"maxBody"`
+
+	Why map[string]string `json:"why"`
+}
+
+type fault struct {
+	Status     int    `json:"status"`
+	MessageKey string `json:"messageKey"`
+	Plain      bool   `json:"plain"`
+}
+
+func readOverlay(path string) (*overlay, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	d := json.NewDecoder(f)
+	d.DisallowUnknownFields()
+	o := new(overlay)
+	if err := d.Decode(o); err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	return o, nil
+}
+
+// merge applies the overlay. What the model says by now must leave the overlay.
+func (m *model) merge(o *overlay) error {
+	steps := []func(*overlay) error{m.mergeOperations, m.mergeFaults, m.mergeStatus, m.mergeLists, m.mergeMembers, m.mergeLimits}
+	for _, step := range steps {
+		if err := step(o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *model) mergeOperations(o *overlay) error {
+	for name, op := range o.Operations {
+		if m.Operations[name] != nil {
+			return fmt.Errorf("the model has operation %s now: remove it here", name)
+		}
+		m.Operations[name] = op
+	}
+	for name, s := range o.Shapes {
+		if m.Shapes[name] != nil {
+			return fmt.Errorf("the model has shape %s now: remove it here", name)
+		}
+		m.Shapes[name] = s
+	}
+	return nil
+}
+
+func (m *model) mergeFaults(o *overlay) error {
+	for name := range o.Faults {
+		if s := m.Shapes[name]; s != nil && s.Exception {
+			return fmt.Errorf("the model has error %s now: remove it here", name)
+		}
+	}
+	m.extra = o.Faults
+	return nil
+}
+
+func (m *model) mergeStatus(o *overlay) error {
+	for name, status := range o.Status {
+		op := m.Operations[name]
+		if op == nil {
+			return fmt.Errorf("status of operation %s: the model has no such operation", name)
+		}
+		if op.HTTP.ResponseCode == status {
+			return fmt.Errorf("the model has status %d for %s now: remove it here", status, name)
+		}
+		op.HTTP.ResponseCode = status
+	}
+	return nil
+}
+
+func (m *model) mergeLists(o *overlay) error {
+	for _, name := range o.Sparse {
+		s := m.Shapes[name]
+		if s == nil || s.Type != "list" {
+			return fmt.Errorf("sparse list %s: the model has no such list", name)
+		}
+		s.sparse = true
+	}
+	return nil
+}
+
+func (m *model) mergeMembers(o *overlay) error {
+	for _, path := range o.ByService {
+		in, name, _ := strings.Cut(path, ".")
+		s := m.Shapes[in]
+		if s == nil || s.member(name) == nil {
+			return fmt.Errorf("member %s: the model has no such member", path)
+		}
+		s.member(name).byService = true
+	}
+	return nil
+}
+
+func (m *model) mergeLimits(o *overlay) error {
+	for _, op := range m.Operations {
+		op.maxBody = o.MaxBody[""]
+	}
+	for name, limit := range o.MaxBody {
+		if name == "" {
+			continue
+		}
+		if m.Operations[name] == nil {
+			return fmt.Errorf("body limit of operation %s: the model has no such operation", name)
+		}
+		m.Operations[name].maxBody = limit
+	}
+	return nil
+}
+
+func (s *shape) required(name string) bool { return slices.Contains(s.Required, name) }
