@@ -44,13 +44,14 @@ demo:
 runtimes:
 	@runtimes/build.sh $(if $(RUNTIMES),--only $(RUNTIMES)) build/runtimes
 
-# The variables name what the end-to-end tests drive; without them they skip.
+# With THAW_E2E_REQUIRE an end-to-end test that lacks something fails instead of
+# being skipped.
 test:
 	@tools/prerequisites.sh test
 	@$(MAKE) --no-print-directory build runtimes
 	@tools/venv.sh build/venv
 	@go build -o build/testreport ./tools/testreport
-	@THAW_TEST_BIN=$(CURDIR)/bin/thaw THAW_TEST_RUNTIMES=$(CURDIR)/build/runtimes THAW_TEST_VENV=$(CURDIR)/build/venv \
+	@THAW_E2E_PROGRAM=$(CURDIR)/bin/thaw THAW_E2E_RUNTIMES=$(CURDIR)/build/runtimes THAW_E2E_VENV=$(CURDIR)/build/venv THAW_E2E_REQUIRE=1 \
 		build/testreport -json build/test.json go test -json -count=1 -p 2 -timeout 20m $(GOTEST)
 
 bench:

@@ -65,32 +65,29 @@ start() {
 	exit 1
 }
 
-# show NAME SOURCE: deploy it, then invoke it in a new environment and in the same
-# once more.
+# show LANGUAGE RUNTIME: deploy the language's example, then invoke it in a new
+# environment and in the same once more.
 show() {
-	say "thaw deploy $2"
-	bin/thaw deploy "$2" --name "$1" --memory 256 --timeout 10
+	say "thaw deploy examples/$1 --runtime $2"
+	bin/thaw deploy "examples/$1" --name "hello-$1" --runtime "$2" --memory 256 --timeout 10
 	for kind in cold warm; do
-		say "thaw invoke $1 --tail   ($kind)"
-		bin/thaw invoke "$1" --payload "{\"name\":\"$1\"}" --tail
+		say "thaw invoke hello-$1 --tail   ($kind)"
+		bin/thaw invoke "hello-$1" --payload "{\"name\":\"$1\"}" --tail
 	done
 }
 
-# newest FAMILY: the newest runtime of a family that is built or can be.
-newest() { runtimes/build.sh --list | grep "^$1" | sort -V | tail -n 1; }
+# newest FAMILY: of the names on standard input the highest version of a family.
+newest() { grep "^$1" | sort -V | tail -n 1; }
 
 export THAW_DATA="$data"
 start
-show hello-go examples/go
-for language in python node; do
-	runtime=$(newest "$language")
-	if [ -z "$runtime" ]; then
-		say "no $language here: its example is left out"
-		continue
-	fi
-	say "preparing $runtime (once; details in the lines below)"
-	runtimes/build.sh --only "$runtime" "$runtimes"
-	show "hello-$language" "examples/$language"
+show go provided.al2023
+for pair in python:python node:nodejs; do
+	family=${pair#*:}
+	runtime=$(runtimes/build.sh --list | newest "$family")
+	say "preparing ${runtime:-$family}, once"
+	runtimes/build.sh --only "${runtime:-$family}" "$runtimes"
+	show "${pair%:*}" "$(find "$runtimes"/*/runtime.json | sed 's|/runtime.json$||; s|.*/||' | newest "$family")"
 done
 
 say "done. Now the ordinary tools:"
