@@ -1,0 +1,276 @@
+package environment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"thaw/internal/lambda"
+	"thaw/internal/runtimeapi"
+	"thaw/internal/telemetry/logs"
+)
+
+// Watch is how the owner of an environment follows one invocation.
+type Watch struct {
+	// Responded is called when the caller has its answer while the environment is
+	// still busy. It is not called if both come together.
+	Responded func()
+	// Free is called exactly once, when the environment can take the next
+	// invocation, or, with reusable false, when it has to be shut down.
+	Free func(reusable bool)
+}
+
+// Invoke runs one invocation and returns as soon as the runtime has responded;
+// with tail set, when the environment is free, because the log ends only then. A
+// function's failure is a result; an error means that the platform failed.
+//
+// ctx does not end an invocation: the service runs on when its caller hangs up.
+func (e *Environment) Invoke(ctx context.Context, inv lambda.Invocation, tail bool, watch Watch) (lambda.Result, error) {
+	r := &run{env: e, inv: &inv, tail: tail, watch: watch, began: time.Now()}
+	r.inv.Deadline = r.began.Add(e.opts.Version.Resources.Timeout)
+	e.mu.Lock()
+	down := e.state == Down
+	if !down {
+		e.running.Add(1)
+	}
+	e.mu.Unlock()
+	if down {
+		watch.Free(false)
+		return lambda.Result{}, errDown
+	}
+	result, err := r.invoke(ctx)
+	if err != nil {
+		r.free(false)
+		return lambda.Result{}, fmt.Errorf("invoke in environment %s: %w", e.id, err)
+	}
+	result.ExecutedVersion = e.opts.Version.Number
+	return result, nil
+}
+
+// run is one invocation in one environment.
+type run struct {
+	env   *Environment
+	inv   *lambda.Invocation
+	tail  bool
+	watch Watch
+	began time.Time
+
+	begun    bool // START is written
+	initTook time.Duration
+	attempt  *attempt
+	exchange *runtimeapi.Exchange
+	deadline *time.Timer
+}
+
+func (r *run) invoke(ctx context.Context) (lambda.Result, error) {
+	failed, err := r.hand(ctx)
+	if errors.Is(err, runtimeapi.ErrNotReady) {
+		// The runtime went away after it had asked for this event.
+		if err := r.env.reset(ctx); err != nil {
+			return lambda.Result{}, err
+		}
+		failed, err = r.hand(ctx)
+	}
+	if err != nil {
+		return lambda.Result{}, err
+	}
+	if failed == nil {
+		r.deadline = time.NewTimer(time.Until(r.inv.Deadline))
+		failed = r.await(r.exchange.Responded())
+	}
+	if failed != nil {
+		return r.fail(ctx, failed), nil
+	}
+	return r.respond(ctx), nil
+}
+
+// hand gives the event to the runtime, after another init where one is needed.
+func (r *run) hand(ctx context.Context) (*failure, error) {
+	if err := r.revive(ctx); err != nil {
+		return nil, err
+	}
+	if r.env.State() == Uninitialised {
+		failed, err := r.env.suppressedInit(ctx, r.inv.Deadline)
+		if failed != nil || err != nil {
+			r.begin()
+			return failed, err
+		}
+	}
+	return nil, r.deliver()
+}
+
+// begin writes START, once.
+func (r *run) begin() {
+	if !r.begun {
+		r.env.stream.Begin(r.inv.RequestID, r.env.opts.Version.Number, r.tail)
+		r.begun = true
+	}
+}
+
+// free lets the environment go.
+func (r *run) free(reusable bool) {
+	r.env.running.Done()
+	r.watch.Free(reusable)
+}
+
+// revive resets an environment whose runtime ended while it was idle.
+func (r *run) revive(ctx context.Context) error {
+	e := r.env
+	e.mu.Lock()
+	a := e.runtime
+	ready := (e.state == Idle || e.state == Frozen) && a != nil
+	e.mu.Unlock()
+	if !ready {
+		return nil
+	}
+	select {
+	case <-a.process.Exited():
+		e.logger.Debug("runtime ended while idle")
+		return e.reset(ctx)
+	default:
+		return nil
+	}
+}
+
+// deliver hands the event to the runtime.
+func (r *run) deliver() error {
+	var err error
+	if r.attempt, r.initTook, err = r.env.occupy(); err != nil {
+		return err
+	}
+	r.begin()
+	x, err := r.attempt.api.Deliver(*r.inv)
+	if err != nil {
+		return err
+	}
+	r.exchange = x
+	return nil
+}
+
+// await waits for one step of the runtime, until the deadline or its end.
+func (r *run) await(step <-chan struct{}) *failure {
+	select {
+	case <-step:
+		return nil
+	case <-r.attempt.process.Exited():
+		settle(step)
+		select {
+		case <-step:
+			return nil
+		default:
+			return exited(r.attempt.process.Status())
+		}
+	case <-r.deadline.C:
+		return timedOut(r.env.opts.Version.Resources.Timeout)
+	}
+}
+
+// respond makes the result of an invocation that the runtime has answered. What
+// comes after goes on behind the caller's back, unless the caller wants the log.
+func (r *run) respond(ctx context.Context) lambda.Result {
+	result := r.result(r.exchange.Outcome())
+	if r.tail {
+		result.LogTail = r.finish(ctx, result.ErrorType)
+		return result
+	}
+	r.watch.Responded()
+	go r.finish(ctx, result.ErrorType) // ends before running does
+	return result
+}
+
+// result turns what the runtime posted into what the caller gets.
+func (r *run) result(o runtimeapi.Outcome) lambda.Result {
+	var failed *failure
+	switch {
+	case o.Failure != nil:
+		failed = posted(o.Failure)
+	case o.TooLarge > 0:
+		failed = &failure{errorType: typeTooLarge, message: fmt.Sprintf(
+			"Response payload size exceeded maximum allowed payload size (%d bytes).", lambda.MaxResponsePayload)}
+	case o.Truncated:
+		failed = &failure{errorType: typeTruncated, message: "Response was truncated"}
+	case o.BadMode:
+		failed = &failure{errorType: typeBadMode, message: "Invalid response mode header"}
+	default:
+		return lambda.Result{Payload: o.Payload, ContentType: o.ContentType}
+	}
+	return lambda.Result{
+		Payload:       failed.payload(r.inv.RequestID),
+		FunctionError: lambda.Unhandled,
+		ErrorType:     failed.errorType,
+	}
+}
+
+// finish waits until the runtime asks for its next event, writes the end of the
+// log and lets the environment go. A runtime that never asks is reset at the
+// deadline; its caller has been answered already.
+func (r *run) finish(ctx context.Context, errorType string) []byte {
+	e := r.env
+	failed := r.await(r.exchange.Idle())
+	r.deadline.Stop()
+	if failed != nil {
+		return r.end(ctx, failed)
+	}
+	report := r.report()
+	if errorType != "" {
+		report.Status, report.ErrorType = statusError, errorType
+	}
+	e.capture.Flush()
+	tail := e.stream.End(report)
+	err := e.to(invokeEnds)
+	r.free(err == nil)
+	return tail
+}
+
+// fail ends an invocation that the runtime did not answer.
+func (r *run) fail(ctx context.Context, f *failure) lambda.Result {
+	return lambda.Result{
+		LogTail:       r.end(ctx, f),
+		Payload:       f.payload(r.inv.RequestID),
+		FunctionError: lambda.Unhandled,
+		ErrorType:     f.errorType,
+	}
+}
+
+// end writes the end of a failed invocation's log and resets the environment
+// behind the caller's back.
+func (r *run) end(ctx context.Context, f *failure) []byte {
+	e := r.env
+	e.capture.Flush()
+	if line := f.logLine(time.Now(), r.inv, e.opts.Version.Resources.Timeout); line != "" {
+		e.stream.Write(line)
+	}
+	report := r.report()
+	report.Status = f.status
+	if f.status != statusTimeout {
+		report.ErrorType = f.errorType
+	}
+	tail := e.stream.End(report)
+	if r.deadline != nil {
+		r.deadline.Stop()
+	}
+	go func() { // ends before running does
+		err := e.reset(ctx)
+		if err != nil {
+			e.logger.Debug("environment not reset", "error", err)
+		}
+		r.free(err == nil)
+	}()
+	return tail
+}
+
+func (r *run) report() logs.Report {
+	e := r.env
+	report := logs.Report{
+		RequestID: r.inv.RequestID,
+		Duration:  time.Since(r.began),
+		Init:      r.initTook,
+		Timeout:   e.opts.Version.Resources.Timeout,
+		MemoryMB:  e.opts.Version.Resources.MemoryMB,
+	}
+	if usage, err := e.box.Usage(); err == nil {
+		report.MaxMemoryBytes = usage.MemoryPeakBytes
+	}
+	return report
+}
