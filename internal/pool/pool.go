@@ -1,0 +1,220 @@
+package pool
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"thaw/internal/concurrency"
+	"thaw/internal/environment"
+	"thaw/internal/lambda"
+)
+
+// Environment is what the pool needs of an execution environment.
+type Environment interface {
+	// Init makes it ready; see environment.Environment.
+	Init(ctx context.Context) error
+	Invoke(ctx context.Context, inv lambda.Invocation, tail bool, watch environment.Watch) (lambda.Result, error)
+	// Freeze stops it if it is still idle.
+	Freeze() error
+	Shutdown(ctx context.Context) error
+}
+
+// Options configures a Pools; zero fields mean the defaults below.
+type Options struct {
+	// New makes an environment in which nothing runs yet.
+	New func(ctx context.Context, function string, v *lambda.Version) (Environment, error)
+	// AccountLimit bounds the invocations that run at one time.
+	AccountLimit int
+	// MaxEnvironments bounds the environments that exist at one time, idle ones
+	// included: beyond it the one idle for longest has to go first.
+	MaxEnvironments int
+	// IdleGrace is how long an idle environment stays thawed, KeepAlive how long
+	// it stays at all.
+	IdleGrace time.Duration
+	KeepAlive time.Duration
+	Logger    *slog.Logger
+}
+
+const (
+	defaultMaxEnvironments = 256
+	defaultIdleGrace       = 10 * time.Millisecond
+	defaultKeepAlive       = 10 * time.Minute
+	// drainGrace is how long an invocation waits for an environment that has
+	// answered and is about to be free, before another is started for it.
+	drainGrace = 10 * time.Millisecond
+	// retryAfter is what a throttled caller is told to wait.
+	retryAfter = time.Second
+)
+
+// Pools holds the environments of all function versions.
+type Pools struct {
+	opts Options
+
+	running      atomic.Int64 // permits held
+	environments atomic.Int64 // existing or being started
+
+	work sync.WaitGroup // goroutines: starts, timers, shutdowns
+
+	mu     sync.Mutex
+	byName map[string]map[string]*versionPool // function, version number
+	closed bool
+}
+
+// New makes an empty Pools.
+func New(opts Options) *Pools {
+	if opts.AccountLimit <= 0 {
+		opts.AccountLimit = lambda.DefaultAccountConcurrency
+	}
+	if opts.MaxEnvironments <= 0 {
+		opts.MaxEnvironments = defaultMaxEnvironments
+	}
+	if opts.IdleGrace <= 0 {
+		opts.IdleGrace = defaultIdleGrace
+	}
+	if opts.KeepAlive <= 0 {
+		opts.KeepAlive = defaultKeepAlive
+	}
+	return &Pools{opts: opts, byName: map[string]map[string]*versionPool{}}
+}
+
+// Acquire takes an environment for one invocation of a version, or answers with
+// the throttle. It waits for a start no longer than ctx lasts.
+func (p *Pools) Acquire(ctx context.Context, function string, v *lambda.Version) (*Lease, error) {
+	if reason := p.permit(); reason != concurrency.Admitted {
+		return nil, throttle(reason)
+	}
+	vp, err := p.versionPool(function, v)
+	if err != nil {
+		p.running.Add(-1)
+		return nil, err
+	}
+	m, err := vp.acquire(ctx, v)
+	if err != nil {
+		p.running.Add(-1)
+		return nil, err
+	}
+	return &Lease{member: m}, nil
+}
+
+// permit takes one of the account's permits if there is one.
+func (p *Pools) permit() concurrency.Reason {
+	for {
+		inUse := p.running.Load()
+		reason := concurrency.Admit(concurrency.State{AccountLimit: p.opts.AccountLimit, AccountInUse: int(inUse)})
+		if reason != concurrency.Admitted {
+			return reason
+		}
+		if p.running.CompareAndSwap(inUse, inUse+1) {
+			return concurrency.Admitted
+		}
+	}
+}
+
+func throttle(reason concurrency.Reason) *lambda.Error {
+	e := lambda.Errorf(lambda.CodeTooManyRequests, "Rate Exceeded.")
+	e.Reason, e.RetryAfter = string(reason), retryAfter
+	return e
+}
+
+var errClosed = lambda.Errorf(lambda.CodeService, "The server is shutting down.")
+
+func (p *Pools) versionPool(function string, v *lambda.Version) (*versionPool, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil, errClosed
+	}
+	versions := p.byName[function]
+	if versions == nil {
+		versions = map[string]*versionPool{}
+		p.byName[function] = versions
+	}
+	vp := versions[v.Number]
+	if vp == nil {
+		vp = &versionPool{pools: p, function: function, version: v, members: map[*member]struct{}{}}
+		versions[v.Number] = vp
+	}
+	return vp, nil
+}
+
+// Changed tells of a function's newest record; nil stands for its deletion.
+// Environments that are made to something else end: idle ones now, busy ones
+// with their invocation.
+func (p *Pools) Changed(function string, f *lambda.Function) {
+	p.mu.Lock()
+	versions := p.byName[function]
+	var pools []*versionPool
+	for number, vp := range versions {
+		pools = append(pools, vp)
+		if f == nil || f.Version(number) == nil {
+			delete(versions, number)
+		}
+	}
+	if len(versions) == 0 {
+		delete(p.byName, function)
+	}
+	p.mu.Unlock()
+	for _, vp := range pools {
+		if f == nil || f.Version(vp.current().Number) == nil {
+			vp.retire()
+		} else {
+			vp.adopt(f.Version(vp.current().Number))
+		}
+	}
+}
+
+// room makes sure that one more environment may exist, at the cost of the one
+// that has been idle for longest, of whatever function.
+func (p *Pools) room() bool {
+	for {
+		n := p.environments.Load()
+		if int(n) < p.opts.MaxEnvironments {
+			if p.environments.CompareAndSwap(n, n+1) {
+				return true
+			}
+			continue
+		}
+		if !p.evict() {
+			return false
+		}
+	}
+}
+
+func (p *Pools) evict() bool {
+	p.mu.Lock()
+	var stalest *versionPool
+	var since time.Time
+	for _, versions := range p.byName {
+		for _, vp := range versions {
+			if t, ok := vp.idleSince(); ok && (stalest == nil || t.Before(since)) {
+				stalest, since = vp, t
+			}
+		}
+	}
+	p.mu.Unlock()
+	return stalest != nil && stalest.dropOldest()
+}
+
+// Close lets running invocations finish until ctx ends, then ends everything.
+func (p *Pools) Close(ctx context.Context) error {
+	p.mu.Lock()
+	p.closed = true
+	var pools []*versionPool
+	for _, versions := range p.byName {
+		for _, vp := range versions {
+			pools = append(pools, vp)
+		}
+	}
+	p.mu.Unlock()
+	for _, vp := range pools {
+		vp.retire()
+	}
+	for _, vp := range pools {
+		vp.drain(ctx)
+	}
+	p.work.Wait()
+	return nil
+}

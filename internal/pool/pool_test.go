@@ -1,0 +1,498 @@
+package pool_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"thaw/internal/environment"
+	"thaw/internal/lambda"
+	"thaw/internal/pool"
+)
+
+// host makes environments that only take time, and checks that the pool treats
+// them as it must.
+type host struct {
+	t *testing.T
+
+	mu      sync.Mutex
+	made    []*env
+	alive   int
+	busy    int
+	maxBusy int
+
+	initTakes, runTakes, drainTakes time.Duration
+	initErr                         error
+}
+
+type env struct {
+	host    *host
+	number  int
+	version *lambda.Version
+
+	mu            sync.Mutex
+	busy, down    bool
+	frozen        bool
+	runs, freezes int
+	failNext      bool // the next invocation leaves it unusable
+}
+
+func (h *host) new(_ context.Context, _ string, v *lambda.Version) (pool.Environment, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	e := &env{host: h, number: len(h.made), version: v}
+	h.made = append(h.made, e)
+	h.alive++
+	return e, nil
+}
+
+func (h *host) count() (made, alive int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.made), h.alive
+}
+
+func (e *env) Init(context.Context) error {
+	time.Sleep(e.host.initTakes)
+	return e.host.initErr
+}
+
+func (e *env) Invoke(_ context.Context, inv lambda.Invocation, tail bool, w environment.Watch) (lambda.Result, error) {
+	e.mu.Lock()
+	if e.busy || e.down {
+		e.host.t.Errorf("environment %d: invoked while busy=%v down=%v", e.number, e.busy, e.down)
+	}
+	e.busy, e.frozen = true, false
+	e.runs++
+	fail := e.failNext
+	e.mu.Unlock()
+	e.host.enter(+1)
+	time.Sleep(e.host.runTakes)
+	end := func() {
+		e.host.enter(-1)
+		e.mu.Lock()
+		e.busy = false
+		e.mu.Unlock()
+		w.Free(!fail)
+	}
+	if drain := e.host.drainTakes; drain > 0 {
+		w.Responded()
+		go func() {
+			time.Sleep(drain)
+			end()
+		}()
+	} else {
+		end()
+	}
+	return lambda.Result{Payload: inv.Payload, ExecutedVersion: fmt.Sprint(e.number)}, nil
+}
+
+// seen is what a test may look at while the environment lives.
+type seen struct {
+	runs, freezes int
+	frozen, down  bool
+}
+
+func (h *host) see(i int) seen {
+	h.mu.Lock()
+	e := h.made[i]
+	h.mu.Unlock()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return seen{e.runs, e.freezes, e.frozen, e.down}
+}
+
+func (h *host) enter(n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.busy += n
+	h.maxBusy = max(h.maxBusy, h.busy)
+}
+
+func (e *env) Freeze() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.busy && !e.down && !e.frozen {
+		e.frozen = true
+		e.freezes++
+	}
+	return nil
+}
+
+func (e *env) Shutdown(context.Context) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.down {
+		return nil
+	}
+	e.down = true
+	e.host.mu.Lock()
+	e.host.alive--
+	e.host.mu.Unlock()
+	return nil
+}
+
+func version(number string, memory int, modified time.Time) *lambda.Version {
+	return &lambda.Version{Number: number, Resources: lambda.Resources{MemoryMB: memory}, LastModified: modified}
+}
+
+func function(v *lambda.Version) *lambda.Function {
+	return &lambda.Function{Name: "f", Latest: *v}
+}
+
+func open(h *host, opts pool.Options) *pool.Pools {
+	opts.New = h.new
+	opts.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	return pool.New(opts)
+}
+
+func invoke(t *testing.T, p *pool.Pools, v *lambda.Version) (ran string) {
+	t.Helper()
+	l, err := p.Acquire(t.Context(), "f", v)
+	if err != nil {
+		t.Error(err)
+		return ""
+	}
+	r, err := l.Invoke(t.Context(), lambda.Invocation{}, false)
+	if err != nil {
+		t.Error(err)
+	}
+	return r.ExecutedVersion
+}
+
+func TestReuseFreezeAndKeepAlive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &host{t: t, initTakes: 100 * time.Millisecond, runTakes: time.Millisecond}
+		p := open(h, pool.Options{IdleGrace: 10 * time.Millisecond, KeepAlive: time.Minute})
+		v := version(lambda.Latest, 128, time.Now())
+		for range 3 {
+			if got := invoke(t, p, v); got != "0" {
+				t.Errorf("ran in environment %s, want the first again", got)
+			}
+		}
+		if e := h.see(0); e.freezes != 0 {
+			t.Errorf("frozen %d times under load", e.freezes)
+		}
+		time.Sleep(20 * time.Millisecond)
+		synctest.Wait()
+		if !h.see(0).frozen {
+			t.Error("not frozen after the idle grace")
+		}
+		invoke(t, p, v)
+		time.Sleep(30 * time.Second)
+		invoke(t, p, v)
+		if e := h.see(0); e.freezes != 2 || e.runs != 5 {
+			t.Errorf("%d freezes and %d runs, want 2 and 5", e.freezes, e.runs)
+		}
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if !h.see(0).down {
+			t.Error("alive after the keep-alive")
+		}
+		if got := invoke(t, p, v); got != "1" {
+			t.Errorf("ran in environment %s, want a new one", got)
+		}
+		p.Close(t.Context())
+		if made, alive := h.count(); made != 2 || alive != 0 {
+			t.Errorf("%d made, %d alive after Close", made, alive)
+		}
+	})
+}
+
+func TestBurstStartsAtMostItsOwnNumber(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &host{t: t, initTakes: 100 * time.Millisecond, runTakes: 10 * time.Millisecond}
+		p := open(h, pool.Options{})
+		v := version(lambda.Latest, 128, time.Now())
+		var wg sync.WaitGroup
+		for range 50 {
+			wg.Go(func() { invoke(t, p, v) })
+		}
+		wg.Wait()
+		if made, _ := h.count(); made > 50 {
+			t.Errorf("%d environments for 50 invocations", made)
+		}
+		for range 50 {
+			wg.Go(func() { invoke(t, p, v) })
+		}
+		wg.Wait()
+		if made, _ := h.count(); made > 50 {
+			t.Errorf("%d environments after a second burst of 50", made)
+		}
+		p.Close(t.Context())
+	})
+}
+
+func TestFreedEnvironmentServesAWaitingInvocation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &host{t: t, runTakes: 50 * time.Millisecond}
+		p := open(h, pool.Options{})
+		v := version(lambda.Latest, 128, time.Now())
+		invoke(t, p, v)
+		h.initTakes = time.Hour
+		done := make(chan string, 2)
+		for range 2 {
+			go func() { done <- invoke(t, p, v) }()
+		}
+		began := time.Now()
+		if a, b := <-done, <-done; a != "0" || b != "0" {
+			t.Errorf("ran in %s and %s, want both in the first", a, b)
+		}
+		if took := time.Since(began); took != 100*time.Millisecond {
+			t.Errorf("took %v, want two runs one after the other", took)
+		}
+		time.Sleep(2 * time.Hour)
+		p.Close(t.Context())
+	})
+}
+
+func TestDrainingEnvironmentIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &host{t: t, initTakes: time.Second, runTakes: time.Millisecond, drainTakes: time.Millisecond}
+		p := open(h, pool.Options{})
+		v := version(lambda.Latest, 128, time.Now())
+		for range 100 {
+			invoke(t, p, v)
+		}
+		if made, _ := h.count(); made != 1 {
+			t.Errorf("a caller that invokes one after the other got %d environments", made)
+		}
+		h.drainTakes = time.Minute
+		invoke(t, p, v)
+		invoke(t, p, v)
+		if made, _ := h.count(); made != 2 {
+			t.Errorf("%d environments, want another for one that stays busy", made)
+		}
+		p.Close(t.Context())
+	})
+}
+
+func TestAccountLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &host{t: t, runTakes: time.Second}
+		p := open(h, pool.Options{AccountLimit: 3})
+		v := version(lambda.Latest, 128, time.Now())
+		var wg sync.WaitGroup
+		for range 3 {
+			wg.Go(func() { invoke(t, p, v) })
+		}
+		synctest.Wait()
+		_, err := p.Acquire(t.Context(), "g", v)
+		var e *lambda.Error
+		if !errors.As(err, &e) || e.Code != lambda.CodeTooManyRequests || e.Reason != "ConcurrentInvocationLimitExceeded" || e.RetryAfter == 0 {
+			t.Errorf("Acquire beyond the limit: %v", err)
+		}
+		wg.Wait()
+		invoke(t, p, v)
+		p.Close(t.Context())
+	})
+}
+
+func TestFullHostGivesUpTheLongestIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &host{t: t, runTakes: time.Millisecond}
+		p := open(h, pool.Options{MaxEnvironments: 2})
+		acquire := func(name string) error {
+			time.Sleep(time.Second)
+			l, err := p.Acquire(t.Context(), name, version(lambda.Latest, 128, time.Time{}))
+			if err != nil {
+				return err
+			}
+			_, err = l.Invoke(t.Context(), lambda.Invocation{}, false)
+			return err
+		}
+		for _, name := range []string{"a", "b", "c"} {
+			if err := acquire(name); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !h.see(0).down || h.see(1).down || h.see(2).down {
+			t.Error("not the longest idle environment was given up")
+		}
+		h.runTakes = time.Hour
+		go acquire("b")
+		go acquire("c")
+		time.Sleep(2 * time.Second)
+		var e *lambda.Error
+		if err := acquire("d"); !errors.As(err, &e) || e.Code != lambda.CodeTooManyRequests {
+			t.Errorf("a full host answers %v, want a throttle", err)
+		}
+		time.Sleep(2 * time.Hour)
+		if err := acquire("d"); err != nil {
+			t.Errorf("after the load: %v", err)
+		}
+		p.Close(t.Context())
+	})
+}
+
+func TestChangedConfiguration(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &host{t: t, runTakes: time.Second}
+		p := open(h, pool.Options{})
+		start := time.Now()
+		v1 := version(lambda.Latest, 128, start)
+		invoke(t, p, v1)
+		same := version(lambda.Latest, 128, start.Add(time.Second))
+		p.Changed("f", function(same))
+		if got := invoke(t, p, same); got != "0" {
+			t.Errorf("a change that an environment does not see cost it its life")
+		}
+		go invoke(t, p, same)
+		synctest.Wait()
+		v2 := version(lambda.Latest, 256, start.Add(2*time.Second))
+		p.Changed("f", function(v2))
+		if h.see(0).down {
+			t.Error("a busy environment was cut off")
+		}
+		if got := invoke(t, p, v2); got != "1" {
+			t.Errorf("ran in environment %s, want a new one", got)
+		}
+		synctest.Wait()
+		if !h.see(0).down {
+			t.Error("a stale environment outlived its invocation")
+		}
+		if got := invoke(t, p, v1); got != "1" {
+			t.Errorf("an older configuration came back: environment %s", got)
+		}
+		p.Changed("f", nil)
+		synctest.Wait()
+		if _, alive := h.count(); alive != 0 {
+			t.Errorf("%d environments outlive their function", alive)
+		}
+		if got := invoke(t, p, version(lambda.Latest, 128, time.Now())); got != "2" {
+			t.Errorf("a function of the same name ran in environment %s", got)
+		}
+		p.Close(t.Context())
+	})
+}
+
+func TestFailedStartIsTheInvocationsError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &host{t: t, initErr: errors.New("no sandbox to be had")}
+		p := open(h, pool.Options{AccountLimit: 1})
+		v := version(lambda.Latest, 128, time.Now())
+		for range 3 {
+			if _, err := p.Acquire(t.Context(), "f", v); !errors.Is(err, h.initErr) {
+				t.Errorf("Acquire: %v", err)
+			}
+		}
+		h.initErr = nil
+		invoke(t, p, v)
+		p.Close(t.Context())
+		if _, alive := h.count(); alive != 0 {
+			t.Errorf("%d environments left", alive)
+		}
+	})
+}
+
+func TestCallerThatGivesUpLeavesNothingBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &host{t: t, initTakes: time.Minute}
+		p := open(h, pool.Options{AccountLimit: 1})
+		v := version(lambda.Latest, 128, time.Now())
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := p.Acquire(ctx, "f", v); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Acquire: %v", err)
+		}
+		time.Sleep(2 * time.Minute)
+		if got := invoke(t, p, v); got != "0" {
+			t.Errorf("ran in environment %s, want the one that was started for nobody", got)
+		}
+		p.Close(t.Context())
+	})
+}
+
+func TestCloseWaitsThenCutsOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &host{t: t, runTakes: 3 * time.Second}
+		p := open(h, pool.Options{})
+		v := version(lambda.Latest, 128, time.Now())
+		go invoke(t, p, v)
+		synctest.Wait()
+		began := time.Now()
+		p.Close(t.Context())
+		if took := time.Since(began); took != 3*time.Second {
+			t.Errorf("Close took %v, want the invocation's three seconds", took)
+		}
+		if _, err := p.Acquire(t.Context(), "f", v); err == nil {
+			t.Error("Acquire after Close")
+		}
+	})
+}
+
+// TestHistories runs random invocations, changes and failures and checks that no
+// limit is ever exceeded and that nothing is lost.
+func TestHistories(t *testing.T) {
+	seed := rand.Uint64()
+	for i := range uint64(200) {
+		t.Run("", func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { history(t, seed, i) })
+		})
+		if t.Failed() {
+			t.Fatalf("seed %d, history %d", seed, i)
+		}
+	}
+}
+
+func history(t *testing.T, seed, n uint64) {
+	r := rand.New(rand.NewPCG(seed, n))
+	limit := 1 + r.IntN(6)
+	h := &host{
+		t: t, initTakes: time.Duration(r.IntN(50)) * time.Millisecond,
+		runTakes:   time.Duration(r.IntN(20)) * time.Millisecond,
+		drainTakes: time.Duration(r.IntN(2)*r.IntN(20)) * time.Millisecond,
+	}
+	p := open(h, pool.Options{AccountLimit: limit, MaxEnvironments: 1 + r.IntN(8), KeepAlive: 100 * time.Millisecond})
+	memory := 128
+	var wg sync.WaitGroup
+	for range 60 {
+		switch r.IntN(12) {
+		case 0:
+			memory += r.IntN(2)
+			p.Changed("f", function(version(lambda.Latest, memory, time.Now())))
+		case 1:
+			h.mu.Lock()
+			if len(h.made) > 0 {
+				e := h.made[r.IntN(len(h.made))]
+				e.mu.Lock()
+				e.failNext = true
+				e.mu.Unlock()
+			}
+			h.mu.Unlock()
+		default:
+			v := version(lambda.Latest, memory, time.Now())
+			wg.Go(func() {
+				l, err := p.Acquire(t.Context(), "f", v)
+				var e *lambda.Error
+				if errors.As(err, &e) && e.Code == lambda.CodeTooManyRequests {
+					return
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if _, err := l.Invoke(t.Context(), lambda.Invocation{}, false); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		time.Sleep(time.Duration(r.IntN(15)) * time.Millisecond)
+	}
+	wg.Wait()
+	p.Close(t.Context())
+	synctest.Wait()
+	if h.maxBusy > limit {
+		t.Errorf("%d invocations at one time, the limit is %d", h.maxBusy, limit)
+	}
+	if _, alive := h.count(); alive != 0 {
+		t.Errorf("%d environments left", alive)
+	}
+}

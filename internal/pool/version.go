@@ -1,0 +1,377 @@
+package pool
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"thaw/internal/concurrency"
+	"thaw/internal/environment"
+	"thaw/internal/lambda"
+)
+
+// versionPool is the environments of one version of one function.
+type versionPool struct {
+	pools    *Pools
+	function string
+
+	mu       sync.Mutex
+	version  *lambda.Version // what new environments are made to
+	retired  bool
+	members  map[*member]struct{}
+	idle     []*member // the most recently used is last
+	waiters  []*waiter // the longest waiting is first
+	starting int
+	draining int
+	empty    chan struct{} // closed when the last member of a retired pool is gone
+}
+
+// member is one environment in a pool. Its fields are guarded by the pool's mutex.
+type member struct {
+	pool    *versionPool
+	env     Environment
+	version *lambda.Version
+	idle    bool
+	frozen  bool
+	since   time.Time // when it became idle
+	timer   *time.Timer
+}
+
+// waiter is an invocation without an environment yet.
+type waiter struct {
+	granted chan grant // holds one
+}
+
+type grant struct {
+	member *member
+	err    error
+}
+
+// Lease is the right to run one invocation in one environment.
+type Lease struct {
+	member *member
+}
+
+// Invoke runs the invocation and gives the environment back when it is free.
+func (l *Lease) Invoke(ctx context.Context, inv lambda.Invocation, tail bool) (lambda.Result, error) {
+	m := l.member
+	drains := false
+	return m.env.Invoke(ctx, inv, tail, environment.Watch{
+		Responded: func() { drains = true; m.pool.drains(+1) },
+		Free: func(reusable bool) {
+			if drains {
+				m.pool.drains(-1)
+			}
+			m.pool.pools.running.Add(-1)
+			m.pool.put(m, reusable)
+		},
+	})
+}
+
+func (vp *versionPool) drains(n int) {
+	vp.mu.Lock()
+	vp.draining += n
+	vp.mu.Unlock()
+}
+
+func (vp *versionPool) current() *lambda.Version {
+	vp.mu.Lock()
+	defer vp.mu.Unlock()
+	return vp.version
+}
+
+// acquire takes the most recently used idle environment, or waits for one.
+func (vp *versionPool) acquire(ctx context.Context, v *lambda.Version) (*member, error) {
+	vp.adopt(v)
+	vp.mu.Lock()
+	if vp.retired {
+		vp.mu.Unlock()
+		return nil, errClosed
+	}
+	if n := len(vp.idle); n > 0 {
+		m := vp.idle[n-1]
+		vp.idle = vp.idle[:n-1]
+		m.leave()
+		vp.mu.Unlock()
+		return m, nil
+	}
+	w := &waiter{granted: make(chan grant, 1)}
+	vp.waiters = append(vp.waiters, w)
+	drain := vp.draining >= len(vp.waiters)
+	vp.mu.Unlock()
+	if drain {
+		t := time.AfterFunc(drainGrace, vp.startMissing)
+		defer t.Stop()
+	} else {
+		vp.startMissing()
+	}
+	select {
+	case g := <-w.granted:
+		return g.member, g.err
+	case <-ctx.Done():
+		vp.abandon(w)
+		return nil, ctx.Err()
+	}
+}
+
+// abandon takes a waiter off the list, or gives back what it was granted.
+func (vp *versionPool) abandon(w *waiter) {
+	vp.mu.Lock()
+	vp.waiters = slices.DeleteFunc(vp.waiters, func(x *waiter) bool { return x == w })
+	vp.mu.Unlock()
+	select {
+	case g := <-w.granted:
+		if g.member != nil {
+			vp.put(g.member, true)
+		}
+	default:
+	}
+}
+
+// startMissing starts an environment for every waiter that none is being
+// started for: a burst of n invocations starts at most n.
+func (vp *versionPool) startMissing() {
+	for {
+		vp.mu.Lock()
+		if vp.retired || len(vp.waiters) <= vp.starting {
+			vp.mu.Unlock()
+			return
+		}
+		vp.starting++
+		v := vp.version
+		vp.mu.Unlock()
+		if !vp.pools.room() {
+			vp.started(nil, throttle(concurrency.ConcurrentInvocationLimitExceeded))
+			continue
+		}
+		vp.pools.work.Go(func() { vp.start(v) })
+	}
+}
+
+// start makes one environment. The caller that it is for may be gone by then.
+func (vp *versionPool) start(v *lambda.Version) {
+	ctx := context.Background()
+	env, err := vp.pools.opts.New(ctx, vp.function, v)
+	if err == nil {
+		if err = env.Init(ctx); err != nil {
+			env.Shutdown(ctx)
+		}
+	}
+	if err != nil {
+		vp.pools.environments.Add(-1)
+		vp.started(nil, err)
+		return
+	}
+	vp.started(&member{pool: vp, env: env, version: v}, nil)
+}
+
+// started ends one start: with a member, or with the reason why there is none,
+// which the longest waiting invocation gets.
+func (vp *versionPool) started(m *member, err error) {
+	vp.mu.Lock()
+	vp.starting--
+	if m != nil {
+		vp.members[m] = struct{}{}
+		vp.mu.Unlock()
+		vp.put(m, true)
+		return
+	}
+	var first *waiter
+	if len(vp.waiters) > 0 {
+		first, vp.waiters = vp.waiters[0], vp.waiters[1:]
+	}
+	vp.mu.Unlock()
+	if first != nil {
+		first.granted <- grant{err: err}
+	}
+}
+
+// put takes an environment back: to the longest waiting invocation, to the idle
+// ones, or out of the pool if it is of no use any more.
+func (vp *versionPool) put(m *member, reusable bool) {
+	vp.mu.Lock()
+	if !reusable || vp.retired || m.version != vp.version {
+		vp.mu.Unlock()
+		vp.drop(m)
+		vp.startMissing()
+		return
+	}
+	if len(vp.waiters) > 0 {
+		w := vp.waiters[0]
+		vp.waiters = vp.waiters[1:]
+		w.granted <- grant{member: m}
+		vp.mu.Unlock()
+		return
+	}
+	vp.idle = append(vp.idle, m)
+	m.idle, m.since = true, time.Now()
+	m.arm(vp.pools.opts.IdleGrace)
+	vp.mu.Unlock()
+}
+
+// arm sets the member's one timer: first to freeze it, then to end it.
+func (m *member) arm(d time.Duration) {
+	if m.timer == nil {
+		m.timer = time.AfterFunc(d, m.rest)
+		return
+	}
+	m.timer.Reset(d)
+}
+
+// leave marks a member as not idle any more. The pool's mutex is held.
+func (m *member) leave() {
+	m.idle, m.frozen = false, false
+	m.timer.Stop()
+}
+
+// rest is the timer's turn: an idle environment is frozen, a frozen one ended.
+func (m *member) rest() {
+	vp := m.pool
+	vp.mu.Lock()
+	if !m.idle {
+		vp.mu.Unlock()
+		return
+	}
+	if m.frozen {
+		vp.idle = slices.DeleteFunc(vp.idle, func(x *member) bool { return x == m })
+		m.leave()
+		vp.mu.Unlock()
+		vp.drop(m)
+		return
+	}
+	m.frozen = true
+	m.timer.Reset(vp.pools.opts.KeepAlive)
+	vp.mu.Unlock()
+	// It may be taken at this very moment: an environment that is busy refuses.
+	if err := m.env.Freeze(); err != nil {
+		vp.pools.opts.Logger.Error("freeze environment", "function", vp.function, "error", err)
+	}
+}
+
+// drop ends an environment that nobody holds, behind the caller's back.
+func (vp *versionPool) drop(m *member) {
+	vp.pools.work.Go(func() { vp.end(m) })
+}
+
+// end ends an environment that nobody holds.
+func (vp *versionPool) end(m *member) {
+	if err := m.env.Shutdown(context.Background()); err != nil {
+		vp.pools.opts.Logger.Error("shut down environment", "function", vp.function, "error", err)
+	}
+	vp.pools.environments.Add(-1)
+	vp.mu.Lock()
+	defer vp.mu.Unlock()
+	delete(vp.members, m)
+	if len(vp.members) == 0 && vp.empty != nil {
+		close(vp.empty)
+		vp.empty = nil
+	}
+}
+
+// adopt makes v what new environments are made to. If it asks for something
+// else than before, the idle ones end.
+func (vp *versionPool) adopt(v *lambda.Version) {
+	vp.mu.Lock()
+	if vp.version == v || v.LastModified.Before(vp.version.LastModified) {
+		vp.mu.Unlock()
+		return
+	}
+	if sameExecution(vp.version, v) {
+		for m := range vp.members {
+			if m.version == vp.version {
+				m.version = v
+			}
+		}
+		vp.version = v
+		vp.mu.Unlock()
+		return
+	}
+	vp.version = v
+	vp.mu.Unlock()
+	vp.dropIdle()
+}
+
+// sameExecution tells whether an environment made to a serves b as well.
+func sameExecution(a, b *lambda.Version) bool {
+	return a.Number == b.Number && a.Code == b.Code && a.Runtime == b.Runtime && a.Handler == b.Handler &&
+		a.Role == b.Role && a.Resources == b.Resources && a.Logging == b.Logging && a.Tracing == b.Tracing &&
+		maps.Equal(a.Environment, b.Environment) && slices.Equal(a.Layers, b.Layers)
+}
+
+// retire ends the pool: its idle environments now, its busy ones in time.
+func (vp *versionPool) retire() {
+	vp.mu.Lock()
+	vp.retired = true
+	waiters := vp.waiters
+	vp.waiters = nil
+	vp.mu.Unlock()
+	for _, w := range waiters {
+		w.granted <- grant{err: errClosed}
+	}
+	vp.dropIdle()
+}
+
+func (vp *versionPool) dropIdle() {
+	vp.mu.Lock()
+	idle := vp.idle
+	vp.idle = nil
+	for _, m := range idle {
+		m.leave()
+	}
+	vp.mu.Unlock()
+	for _, m := range idle {
+		vp.drop(m)
+	}
+}
+
+func (vp *versionPool) idleSince() (time.Time, bool) {
+	vp.mu.Lock()
+	defer vp.mu.Unlock()
+	if len(vp.idle) == 0 {
+		return time.Time{}, false
+	}
+	return vp.idle[0].since, true
+}
+
+// dropOldest ends the environment that has been idle for longest, and waits for
+// its end, because room is needed.
+func (vp *versionPool) dropOldest() bool {
+	vp.mu.Lock()
+	if len(vp.idle) == 0 {
+		vp.mu.Unlock()
+		return false
+	}
+	m := vp.idle[0]
+	vp.idle = vp.idle[1:]
+	m.leave()
+	vp.mu.Unlock()
+	vp.end(m)
+	return true
+}
+
+// drain waits until every environment of a retired pool is gone; when ctx ends,
+// the invocations that still run are cut off.
+func (vp *versionPool) drain(ctx context.Context) {
+	vp.mu.Lock()
+	if len(vp.members) == 0 {
+		vp.mu.Unlock()
+		return
+	}
+	empty := make(chan struct{})
+	vp.empty = empty
+	vp.mu.Unlock()
+	select {
+	case <-empty:
+		return
+	case <-ctx.Done():
+	}
+	vp.mu.Lock()
+	members := slices.Collect(maps.Keys(vp.members))
+	vp.mu.Unlock()
+	for _, m := range members {
+		m.env.Shutdown(context.Background())
+	}
+	<-empty
+}
