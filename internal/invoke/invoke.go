@@ -1,0 +1,96 @@
+// Package invoke is the walk of one invocation: from a function's name and
+// qualifier to the environment that runs it. Synchronous, asynchronous and
+// polled events all come through here.
+//
+// It owns no state. What it needs to know it reads from the catalogue's read
+// model, so that a warm invocation touches neither disk nor store.
+package invoke
+
+import (
+	"context"
+
+	"thaw/internal/catalog"
+	"thaw/internal/lambda"
+	"thaw/internal/pool"
+)
+
+// Request is one event for one function.
+type Request struct {
+	// Ref names the function; its qualifier is the caller's, wherever he wrote it.
+	Ref           lambda.Ref
+	RequestID     string
+	Payload       []byte
+	ContentType   string
+	ClientContext string // decoded JSON
+	TraceID       string
+	// LogTail asks for the end of the log with the answer.
+	LogTail bool
+	// DryRun checks everything and runs nothing.
+	DryRun bool
+}
+
+// Options is what a Service works with.
+type Options struct {
+	Catalog *catalog.Catalog
+	Pools   *pool.Pools
+	Scope   lambda.Scope
+}
+
+// Service runs invocations.
+type Service struct {
+	opts Options
+}
+
+// New makes a Service.
+func New(opts Options) *Service { return &Service{opts: opts} }
+
+// Invoke runs one invocation to its answer. Errors are *lambda.Error where the
+// caller is to know; a function's own failure is a result.
+func (s *Service) Invoke(ctx context.Context, req Request) (lambda.Result, error) {
+	v, err := s.resolve(req.Ref)
+	if err != nil {
+		return lambda.Result{}, err
+	}
+	if req.DryRun {
+		return lambda.Result{ExecutedVersion: v.Number}, nil
+	}
+	lease, err := s.opts.Pools.Acquire(ctx, req.Ref.Name, v)
+	if err != nil {
+		return lambda.Result{}, err
+	}
+	return lease.Invoke(ctx, lambda.Invocation{
+		RequestID:     req.RequestID,
+		ARN:           s.opts.Scope.FunctionARN(req.Ref.Name, req.Ref.Qualifier),
+		TraceID:       req.TraceID,
+		ClientContext: req.ClientContext,
+		ContentType:   req.ContentType,
+		Payload:       req.Payload,
+	}, req.LogTail)
+}
+
+// resolve finds the version that runs.
+func (s *Service) resolve(ref lambda.Ref) (*lambda.Version, error) {
+	record, ok := s.opts.Catalog.Function(ref.Name)
+	if !ok {
+		return nil, s.notFound(ref)
+	}
+	v := record.Function.Version(ref.Qualifier)
+	if v == nil {
+		return nil, s.notFound(ref)
+	}
+	switch v.Status.State {
+	case lambda.StatePending, lambda.StateFailed:
+		return nil, lambda.Errorf(lambda.CodeResourceConflict,
+			"The operation cannot be performed at this time. The function is currently in the following state: %s", v.Status.State)
+	}
+	return v, nil
+}
+
+// notFound names the function qualified, as Invoke always does.
+func (s *Service) notFound(ref lambda.Ref) *lambda.Error {
+	qualifier := ref.Qualifier
+	if qualifier == "" {
+		qualifier = lambda.Latest
+	}
+	return lambda.Errorf(lambda.CodeResourceNotFound, "Function not found: %s", s.opts.Scope.FunctionARN(ref.Name, qualifier))
+}
