@@ -1,0 +1,126 @@
+#!/bin/sh
+# Build the managed runtimes: for each one directory with the interpreter, the official
+# runtime interface client and their licences. What is already built is left alone.
+set -eu
+
+usage() {
+	cat <<'TEXT'
+usage: runtimes/build.sh [--only NAME,...] [--list] DIR
+
+  --only   build these: python3.12, nodejs22.x, …; "python" stands for every Python
+           that this machine has, "nodejs" for every Node.js that is pinned.
+           Without it: all of them.
+  --list   print the names that can be built here, and build nothing.
+
+A runtime becomes DIR/NAME when it is whole. Missing tools come from apt (as root).
+TEXT
+}
+
+HERE=$(cd "$(dirname "$0")" && pwd)
+NPM=
+BEAT=
+CLIENT=
+PIP_PYTHON=
+HOME=${HOME:-/nonexistent}
+. "$HERE/versions.sh"
+. "$HERE/lib.sh"
+. "$HERE/python.sh"
+. "$HERE/nodejs.sh"
+
+case $(uname -m) in
+x86_64) ARCH=x64 ;;
+aarch64) ARCH=arm64 ;;
+*) die "no runtimes for $(uname -m)" ;;
+esac
+
+pythons() {
+	for minor in $PYTHON_MINORS; do
+		[ -z "$(python_find "$minor")" ] || echo "python3.$minor"
+	done
+}
+
+nodes() {
+	for major in $NODE_MAJORS; do echo "nodejs$major.x"; done
+}
+
+# expand NAMES: group names become their members.
+expand() {
+	for name in $(echo "$1" | tr , ' '); do
+		case $name in
+		python) pythons ;;
+		nodejs) nodes ;;
+		python3.*[!0-9]* | python3.) die "unknown runtime: $name" ;;
+		python3.* | nodejs*.x) echo "$name" ;;
+		provided.al2023) ;; # nothing to build: the function brings its own client
+		*) die "unknown runtime: $name" ;;
+		esac
+	done
+}
+
+ONLY=python,nodejs
+OUT=
+LIST=
+while [ $# -gt 0 ]; do
+	case $1 in
+	--only)
+		[ $# -ge 2 ] || { usage >&2; exit 2; }
+		ONLY=$2
+		shift
+		;;
+	--only=*) ONLY=${1#--only=} ;;
+	--list) LIST=yes ;;
+	-h | --help)
+		usage
+		exit 0
+		;;
+	-*)
+		usage >&2
+		exit 2
+		;;
+	*) OUT=$1 ;;
+	esac
+	shift
+done
+if [ -n "$LIST" ]; then
+	expand "$ONLY"
+	exit 0
+fi
+[ -n "$OUT" ] || { usage >&2; exit 2; }
+
+mkdir -p "$OUT"
+OUT=$(cd "$OUT" && pwd)
+WORK="$OUT/.work"
+CACHE="$WORK/cache"
+LOG="$OUT/build.log"
+want flock:util-linux
+exec 9>"$OUT/.lock"
+if ! flock -n 9; then
+	say "another build is at work in $OUT: waiting for it"
+	flock 9
+fi
+# Whatever an interrupted build has left is of no use.
+rm -rf "$WORK"
+mkdir -p "$CACHE"
+: >"$LOG"
+trap '[ -z "$BEAT" ] || kill "$BEAT" 2>/dev/null; rm -rf "$WORK"' EXIT
+trap 'exit 130' INT TERM
+
+names=$(expand "$ONLY")
+if [ -z "$names" ] && [ "$ONLY" = python ]; then
+	python_want_pip
+	names=$(expand "$ONLY")
+fi
+# shellcheck disable=SC2086 # a list of names
+set -- $names
+say "runtimes in $OUT: $*"
+number=0
+total=$#
+for name; do
+	number=$((number + 1))
+	say "--- $number/$total $name"
+	case $name in
+	python*) python_build "$name" ;;
+	nodejs*) nodejs_build "$name" ;;
+	esac
+done
+say "all there"
