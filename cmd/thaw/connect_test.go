@@ -180,3 +180,38 @@ func TestDeployCompiles(t *testing.T) {
 		t.Errorf("a broken program: exit code %d, %q", code, stderr)
 	}
 }
+
+// writerFunc is a writer that looks at what is written.
+type writerFunc func(p []byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// TestFollow: following goes on behind the last page, and an interrupt is its
+// good end.
+func TestFollow(t *testing.T) {
+	startFake(t, isolate(t))
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("bootstrap", nil, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, stderr, code := runVerb(t, "", "deploy", ".", "--name", "f"); code != exitOK {
+		t.Fatal(stderr)
+	}
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	var out bytes.Buffer
+	root := newRootCommand()
+	root.SetArgs([]string{"logs", "f", "--follow"})
+	root.SetOut(writerFunc(func(p []byte) (int, error) {
+		if strings.HasPrefix(string(p), "END") {
+			interrupt()
+		}
+		return out.Write(p)
+	}))
+	if err := root.ExecuteContext(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if want := "START RequestId: 1 Version: $LATEST\nhello\nEND RequestId: 1\n"; out.String() != want {
+		t.Errorf("got %q, want %q", out.String(), want)
+	}
+}

@@ -87,8 +87,8 @@ The exit code is 1 if something is missing without which the server does not run
 		},
 	}
 	conn.addFlags(cmd)
-	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:4566", "the `address` that the server is to listen on")
-	cmd.Flags().StringVar(&runtimes, "runtimes", "", "`directory` of the managed runtimes (default: the running server's)")
+	cmd.Flags().StringVar(&listen, "listen", defaultListen, "the `address` that the server is to listen on")
+	cmd.Flags().StringVar(&runtimes, "runtimes", "", "`directory` of the managed runtimes (default: the server's)")
 	return cmd
 }
 

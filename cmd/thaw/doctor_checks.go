@@ -46,7 +46,7 @@ func diskChecks() []check {
 		{Name: "overlay", Meaning: "showing several layers as one /opt", Fix: "modprobe overlay", Optional: true, probe: filesystemCheck("overlay")},
 		{Name: "disk space", Meaning: "code, /tmp disks and the store", Fix: "free space, or name another directory with --data", probe: checkDisk},
 		{Name: "port", Meaning: "where the clients connect", Fix: "end what listens there, or choose another with --listen", probe: checkPort},
-		{Name: "runtimes", Meaning: "functions in Python and Node.js; compiled ones need none", Fix: "make runtimes, and thaw serve --runtimes build/runtimes", Optional: true, probe: checkRuntimes},
+		{Name: "runtimes", Meaning: "functions in Python and Node.js; compiled ones need none", Fix: "make runtimes, in a clone of thaw, or name others with --runtimes", Optional: true, probe: checkRuntimes},
 		{Name: "certificates", Meaning: "functions that make HTTPS requests", Fix: "apt-get install ca-certificates", Optional: true, probe: fileCheck("/etc/ssl/certs/ca-certificates.crt")},
 		{Name: "go", Meaning: "deploying Go sources; the server does not need it", Fix: "install Go, or deploy what was compiled elsewhere", Optional: true, probe: commandCheck("go")},
 	}

@@ -32,6 +32,7 @@ type host struct {
 
 func thisHost(dataDir, address, runtimes string) host {
 	if runtimes == "" {
+		runtimes = defaultRuntimesDir()
 		if server, err := readServerFile(dataDir); err == nil {
 			runtimes = server.Runtimes
 		}

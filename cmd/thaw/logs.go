@@ -25,6 +25,9 @@ const maxLogPage = 32 << 20
 // come, in seconds.
 const logWait = 20
 
+// followPause is between two requests of --follow that bring nothing.
+const followPause = 100 * time.Millisecond
+
 func newLogsCommand() *cobra.Command {
 	var conn connection
 	var follow, timestamps bool
@@ -108,10 +111,19 @@ func (r logReader) read(ctx context.Context, follow bool, show func(any) error) 
 				return err
 			}
 		}
-		if len(page.Events) == 0 && !follow {
+		since = page.Next
+		if len(page.Events) > 0 {
+			continue
+		}
+		if !follow {
 			return nil
 		}
-		since = page.Next
+		// The server has waited, unless it ends; do not press it then.
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(followPause):
+		}
 	}
 }
 

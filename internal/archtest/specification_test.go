@@ -71,3 +71,17 @@ func testExists(t *testing.T, folder, name string) bool {
 	}
 	return false
 }
+
+// TestArchitectureDocument: every folder of the table that has code in it is
+// explained.
+func TestArchitectureDocument(t *testing.T) {
+	content, err := os.ReadFile(filepath.Join(moduleRoot(t), "docs", "architecture.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range packages(t) {
+		if r, ok := rowOf(p.folder()); ok && !strings.Contains(string(content), "`"+r.folder) {
+			t.Errorf("docs/architecture.md says nothing of %s", r.folder)
+		}
+	}
+}
