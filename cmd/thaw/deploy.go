@@ -73,7 +73,8 @@ A directory is zipped such that the same files always give the same package.
 				return err
 			}
 			run := deployer{deployment: d, client: t.client(), progress: newProgress(cmd.ErrOrStderr())}
-			result, err := run.deploy(cmd.Context(), installedRuntimes(t.Runtimes))
+			ready, _ := installedRuntimes(t.Runtimes)
+			result, err := run.deploy(cmd.Context(), ready)
 			if err != nil {
 				return err
 			}

@@ -206,9 +206,9 @@ func checkPort(h host) (string, bool) {
 }
 
 func checkRuntimes(h host) (string, bool) {
-	names := installedRuntimes(h.runtimes)
-	if len(names) == 0 {
-		return "none built", false
+	names, problems := installedRuntimes(h.runtimes)
+	if len(names)+len(problems) == 0 {
+		return "none built in " + h.runtimes, false
 	}
-	return strings.Join(names, ", "), true
+	return strings.Join(append(names, problems...), ", "), len(problems) == 0
 }

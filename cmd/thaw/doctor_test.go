@@ -31,7 +31,7 @@ func fixtureHost(t *testing.T, archive string) host {
 		}
 	}
 	return host{
-		root: root, release: "6.1.0-18-amd64", dataDir: "/var/lib/thaw", address: "127.0.0.1:4566",
+		root: root, release: "6.1.0-18-amd64", dataDir: "/var/lib/thaw", address: "127.0.0.1:4566", runtimes: "/nowhere",
 		lookPath:  func(name string) (string, error) { return "/usr/sbin/" + name, nil },
 		listen:    func(string) error { return nil },
 		freeBytes: func(string) (uint64, error) { return 5 << 30, nil },

@@ -153,20 +153,6 @@ func newestRuntime(runtimes []string, family, otherwise string) string {
 	return newest
 }
 
-// installedRuntimes lists the managed runtimes that stand ready in a directory.
-// Without a directory, or with one that cannot be read, there are none to name.
-func installedRuntimes(dir string) []string {
-	if dir == "" {
-		return nil
-	}
-	manifests, _ := filepath.Glob(filepath.Join(dir, "*", "runtime.json"))
-	names := make([]string, 0, len(manifests))
-	for _, manifest := range manifests {
-		names = append(names, filepath.Base(filepath.Dir(manifest)))
-	}
-	return names
-}
-
 // functionName makes a legal function name of a directory's or a zip's.
 func functionName(source string) (string, error) {
 	absolute, err := filepath.Abs(source)
