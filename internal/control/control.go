@@ -1,0 +1,240 @@
+// Package control holds the rules of change: what a function may be, what each
+// operation on one answers, and how a change becomes ready for use.
+//
+// Vocabulary: settings are what a caller wants a version to be; a view is a
+// version as an operation shows it. A change is first recorded (State Pending,
+// or LastUpdateStatus InProgress) and then activated in the background: when
+// its code is there to be mounted, it becomes Active or Successful.
+//
+// Life cycle: Open resumes the activation of what a dead server left unfinished;
+// Close stops activating and waits.
+//
+// Concurrency: all methods may be called at the same time. A change is a pure
+// edit of a copy of the newest record, written if the record is still the one
+// it was made from, and made again if not: no change is lost, and what refuses
+// one (a revision, an update in progress) is judged by the record it would
+// replace.
+//
+// Texts are the service's own, as recorded, unless said otherwise.
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"thaw/internal/catalog"
+	"thaw/internal/lambda"
+	"thaw/internal/store"
+)
+
+// Packages keeps deployment packages: package code.
+type Packages interface {
+	// Add checks and keeps a zip; a *lambda.Error says what is wrong with it.
+	Add(ctx context.Context, zip []byte) (lambda.Code, error)
+	// Root makes sure that the code is unpacked, ready to be mounted.
+	Root(ctx context.Context, code lambda.Code) (dir string, err error)
+}
+
+// Quotas bound what an account may keep.
+type Quotas struct {
+	// CodeStorage is the sum of the zipped sizes of all versions, in bytes.
+	CodeStorage int64
+}
+
+// DefaultQuotas are the service's, from its developer guide.
+var DefaultQuotas = Quotas{CodeStorage: 75 << 30}
+
+// Options configures Open.
+type Options struct {
+	Catalog *catalog.Catalog
+	Code    Packages
+	Scope   lambda.Scope
+	Quotas  Quotas // zero members stand for DefaultQuotas
+	// Settle is how long a change is shown as in progress at least. The service
+	// takes seconds; zero, the default, is as fast as activation goes.
+	Settle time.Duration
+	Logger *slog.Logger
+}
+
+// Control carries out the operations on functions.
+type Control struct {
+	catalog    *catalog.Catalog
+	code       Packages
+	scope      lambda.Scope
+	quotas     Quotas
+	activation *activation
+}
+
+// Open starts the background activation.
+func Open(ctx context.Context, o Options) (*Control, error) {
+	if o.Catalog == nil || o.Code == nil || o.Logger == nil {
+		return nil, errors.New("open control: Catalog, Code and Logger are required")
+	}
+	if o.Scope == (lambda.Scope{}) {
+		o.Scope = lambda.DefaultScope
+	}
+	if o.Quotas.CodeStorage == 0 {
+		o.Quotas.CodeStorage = DefaultQuotas.CodeStorage
+	}
+	c := &Control{catalog: o.Catalog, code: o.Code, scope: o.Scope, quotas: o.Quotas}
+	c.activation = startActivation(context.WithoutCancel(ctx), o)
+	for _, r := range o.Catalog.Functions() {
+		if unfinished(r.Function) {
+			c.activation.add(r.Function.Name)
+		}
+	}
+	return c, nil
+}
+
+// Close stops activating. What is unfinished goes on at the next Open.
+func (c *Control) Close() error {
+	c.activation.close()
+	return nil
+}
+
+// View is a version as an operation shows it.
+type View struct {
+	Function *lambda.Function
+	Version  *lambda.Version
+	// ARN is qualified if and only if the operation names a version.
+	ARN string
+	// RuntimeVersionARN is what RuntimeVersionConfig shows.
+	RuntimeVersionARN string
+}
+
+// view shows a version; qualifier is how the operation names it, if it does.
+func (c *Control) view(f *lambda.Function, v *lambda.Version, qualifier string) View {
+	return View{
+		Function:          f,
+		Version:           v,
+		ARN:               c.scope.FunctionARN(f.Name, qualifier),
+		RuntimeVersionARN: runtimeVersionARN(c.scope, v.Runtime),
+	}
+}
+
+// maxTries bounds how often a change is made again for having met another one.
+const maxTries = 32
+
+// change replaces a function by what edit makes of a copy. Of the copy's maps
+// and slices, edit replaces what it changes; it may run several times.
+func (c *Control) change(ctx context.Context, ref lambda.Ref, edit func(*lambda.Function) error) (*lambda.Function, error) {
+	for range maxTries {
+		record, ok := c.catalog.Function(ref.Name)
+		if !ok {
+			return nil, c.notFound(ref)
+		}
+		f := *record.Function
+		f.Versions = slices.Clone(f.Versions)
+		if err := edit(&f); err != nil {
+			return nil, err
+		}
+		changed, err := c.catalog.PutFunction(ctx, &f, record.Revision)
+		switch {
+		case err == nil:
+			return changed.Function, nil
+		case errors.Is(err, store.ErrTooLarge):
+			return nil, tooManyVersions(ref.Name)
+		case !errors.Is(err, store.ErrConflict):
+			return nil, err
+		}
+	}
+	return nil, c.inProgress(ref.Name)
+}
+
+// resolve checks that a reference is to a function of this account and region.
+func (c *Control) resolve(ref lambda.Ref) error {
+	if ref.Region != "" && ref.Region != c.scope.Region {
+		return lambda.Errorf(lambda.CodeResourceNotFound,
+			"Functions from '%s' are not reachable in this region ('%s')", ref.Region, c.scope.Region)
+	}
+	if ref.Account != "" && ref.Account != c.scope.Account {
+		other := c.scope
+		other.Account = ref.Account
+		return lambda.Errorf(lambda.CodeAccessDenied,
+			"User: arn:%s:iam::%s:root is not authorized to access resource: %s",
+			c.scope.Partition, c.scope.Account, other.FunctionARN(ref.Name, ref.Qualifier))
+	}
+	return nil
+}
+
+// resolveLatest is resolve for operations that change $LATEST only.
+func (c *Control) resolveLatest(ref lambda.Ref) error {
+	if err := c.resolve(ref); err != nil {
+		return err
+	}
+	if ref.Qualifier != "" && ref.Qualifier != lambda.Latest {
+		return lambda.Errorf(lambda.CodeInvalidParameterValue,
+			"This operation is permitted on Lambda functions only. Aliases and versions do not support this operation. "+
+				"Please specify either a function name or an unqualified function ARN.")
+	}
+	return nil
+}
+
+func (c *Control) notFound(ref lambda.Ref) error {
+	return lambda.Errorf(lambda.CodeResourceNotFound,
+		"Function not found: %s", c.scope.FunctionARN(ref.Name, ref.Qualifier))
+}
+
+func (c *Control) inProgress(name string) error {
+	return lambda.Errorf(lambda.CodeResourceConflict,
+		"The operation cannot be performed at this time. An update is in progress for resource: %s",
+		c.scope.FunctionARN(name, ""))
+}
+
+// tooManyVersions is this server's own limit: a function is one record.
+func tooManyVersions(name string) error {
+	return lambda.Errorf(lambda.CodeInvalidParameterValue,
+		"The versions of function %s are more than can be kept. Please delete versions that are not needed.", name)
+}
+
+// admit tells whether $LATEST may be changed now.
+func (c *Control) admit(f *lambda.Function, revisionID string) error {
+	latest := &f.Latest
+	if revisionID != "" && revisionID != latest.RevisionID {
+		return lambda.Errorf(lambda.CodePreconditionFailed,
+			"The Revision Id provided does not match the latest Revision Id. "+
+				"Call the GetFunction/GetAlias API to retrieve the latest Revision Id")
+	}
+	if latest.Status.State == lambda.StatePending {
+		return lambda.Errorf(lambda.CodeResourceConflict,
+			"The operation cannot be performed at this time. The function is currently in the following state: %s",
+			latest.Status.State)
+	}
+	if latest.Status.Update == lambda.UpdateInProgress {
+		return c.inProgress(f.Name)
+	}
+	return nil
+}
+
+// checkStorage refuses code that would exceed the account's quota. Every
+// version counts with its whole size, as it does in the service. replaced is
+// what the change takes away.
+func (c *Control) checkStorage(added, replaced int64) error {
+	total := added - replaced
+	for _, r := range c.catalog.Functions() {
+		total += r.Function.Latest.Code.Size
+		for i := range r.Function.Versions {
+			total += r.Function.Versions[i].Code.Size
+		}
+	}
+	if total > c.quotas.CodeStorage {
+		return lambda.Errorf(lambda.CodeCodeStorageExceeded, "Code storage limit exceeded.")
+	}
+	return nil
+}
+
+// touch gives a version a new RevisionId, as every visible change does.
+func touch(v *lambda.Version) { v.RevisionID = lambda.NewUUID() }
+
+// asError wraps what is not for the user, and leaves what is.
+func asError(doing, name string, err error) error {
+	var user *lambda.Error
+	if errors.As(err, &user) {
+		return user
+	}
+	return fmt.Errorf("%s of %q: %w", doing, name, err)
+}

@@ -1,0 +1,131 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"thaw/internal/lambda"
+	"thaw/internal/store"
+)
+
+// What a version shows while it is not ready yet.
+const (
+	creatingReason = "The function is being created."
+	creatingCode   = "Creating"
+)
+
+// maxTags bounds the tags of a function.
+const maxTags = 50
+
+// CreateFunctionInput is a new function.
+type CreateFunctionInput struct {
+	// Name is the bare name, or a partial or whole ARN.
+	Name string
+	Settings
+	Zip          []byte
+	Architecture string // empty means x86_64
+	PackageType  string // empty means Zip
+	// Publish makes version 1 of it at once.
+	Publish bool
+	Tags    map[string]string
+}
+
+// CreateFunction records a new function, to be activated in the background.
+func (c *Control) CreateFunction(ctx context.Context, in CreateFunctionInput) (View, error) {
+	ref, ok := lambda.ParseRef(in.Name)
+	if !ok {
+		return View{}, c.notFound(lambda.Ref{Name: in.Name})
+	}
+	if err := c.resolveLatest(ref); err != nil {
+		return View{}, err
+	}
+	f, err := c.newFunction(ref.Name, in)
+	if err != nil {
+		return View{}, err
+	}
+	if _, exists := c.catalog.Function(ref.Name); exists {
+		return View{}, alreadyExists(ref.Name)
+	}
+	if f.Latest.Code, err = c.code.Add(ctx, in.Zip); err != nil {
+		return View{}, asError("keep the code", ref.Name, err)
+	}
+	if in.Publish {
+		publish(f)
+	}
+	if err := c.checkStorage(f.Latest.Code.Size*int64(1+len(f.Versions)), 0); err != nil {
+		return View{}, err
+	}
+	record, err := c.catalog.PutFunction(ctx, f, 0)
+	if errors.Is(err, store.ErrConflict) {
+		return View{}, alreadyExists(ref.Name)
+	}
+	if err != nil {
+		return View{}, err
+	}
+	c.activation.add(ref.Name)
+	if in.Publish { // the ARN is unqualified all the same, as recorded
+		return c.view(record.Function, record.Function.Version("1"), ""), nil
+	}
+	return c.view(record.Function, &record.Function.Latest, ""), nil
+}
+
+func alreadyExists(name string) error {
+	return lambda.Errorf(lambda.CodeResourceConflict, "Function already exist: %s", name)
+}
+
+// newFunction is the function that the input describes, without its code.
+func (c *Control) newFunction(name string, in CreateFunctionInput) (*lambda.Function, error) {
+	if len(name) > lambda.MaxFunctionName {
+		// The service itself says so, not its front end: hence not a ValidationException.
+		return nil, &lambda.Error{
+			Code:    lambda.CodeInvalidParameterValue,
+			Message: faults{tooLong(name, "functionName", lambda.MaxFunctionName)}.message(),
+		}
+	}
+	if in.PackageType != "" && in.PackageType != "Zip" {
+		return nil, lambda.Errorf(lambda.CodeInvalidParameterValue, "PackageType %s is not supported by this server.", in.PackageType)
+	}
+	if len(in.Tags) > maxTags {
+		return nil, lambda.Errorf(lambda.CodeInvalidParameterValue, "Number of tags exceeds resource tag limit.")
+	}
+	now := time.Now()
+	f := &lambda.Function{
+		Name:      name,
+		CreatedAt: now,
+		Tags:      in.Tags,
+		Latest: lambda.Version{
+			Number: lambda.Latest,
+			Resources: lambda.Resources{
+				Architecture:       in.Architecture,
+				MemoryMB:           lambda.DefaultMemoryMB,
+				Timeout:            lambda.DefaultTimeout,
+				EphemeralStorageMB: lambda.DefaultEphemeralStorageMB,
+			},
+			Tracing:      "PassThrough",
+			Status:       pending(),
+			LastModified: now,
+		},
+	}
+	if f.Latest.Resources.Architecture == "" {
+		f.Latest.Resources.Architecture = "x86_64"
+	}
+	touch(&f.Latest)
+	if err := in.Settings.apply(c.scope, name, &f.Latest); err != nil {
+		return nil, err
+	}
+	return f, checkMandatory(&f.Latest)
+}
+
+// checkMandatory is for functions with a zip.
+func checkMandatory(v *lambda.Version) error {
+	if v.Runtime == "" || v.Handler == "" {
+		return lambda.Errorf(lambda.CodeInvalidParameterValue,
+			"Runtime and Handler are mandatory parameters for functions created with deployment packages.")
+	}
+	return nil
+}
+
+func pending() lambda.Status {
+	return lambda.Status{State: lambda.StatePending, StateReason: creatingReason, StateReasonCode: creatingCode}
+}

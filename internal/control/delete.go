@@ -1,0 +1,65 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"thaw/internal/lambda"
+	"thaw/internal/store"
+)
+
+// DeleteFunction deletes a function with all its versions, or the one version
+// that the reference names; one that is not there is no error, for a function
+// that is.
+func (c *Control) DeleteFunction(ctx context.Context, ref lambda.Ref) error {
+	if err := c.resolve(ref); err != nil {
+		return err
+	}
+	switch {
+	case ref.Qualifier == "":
+		return c.deleteWhole(ctx, ref)
+	case ref.Qualifier == lambda.Latest:
+		return lambda.Errorf(lambda.CodeInvalidParameterValue,
+			"$LATEST version cannot be deleted without deleting the function.")
+	case !isNumber(ref.Qualifier):
+		return lambda.Errorf(lambda.CodeInvalidParameterValue, "Deletion of aliases is not currently supported.")
+	}
+	return c.deleteVersion(ctx, ref)
+}
+
+func (c *Control) deleteWhole(ctx context.Context, ref lambda.Ref) error {
+	for range maxTries {
+		record, ok := c.catalog.Function(ref.Name)
+		if !ok {
+			return c.notFound(ref)
+		}
+		if err := c.catalog.DeleteFunction(ctx, ref.Name, record.Revision); !errors.Is(err, store.ErrConflict) {
+			return err
+		}
+	}
+	return c.inProgress(ref.Name)
+}
+
+func (c *Control) deleteVersion(ctx context.Context, ref lambda.Ref) error {
+	number := ref.Qualifier
+	ref.Qualifier = "" // the answer for a function that is not there names it alone
+	record, ok := c.catalog.Function(ref.Name)
+	if ok && record.Function.Version(number) == nil {
+		return nil
+	}
+	_, err := c.change(ctx, ref, func(f *lambda.Function) error {
+		f.Versions = slices.DeleteFunc(f.Versions, func(v lambda.Version) bool { return v.Number == number })
+		return nil
+	})
+	return err
+}
+
+func isNumber(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return s != ""
+}

@@ -1,0 +1,147 @@
+package control_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"log/slog"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"thaw/internal/catalog"
+	"thaw/internal/control"
+	"thaw/internal/lambda"
+	"thaw/internal/store"
+	"thaw/internal/store/memory"
+)
+
+// settle is how long changes stay in progress in the tests, on a virtual clock.
+const settle = time.Second
+
+// packages is a fake of package code. A zip is any bytes but "bad".
+type packages struct {
+	mu     sync.Mutex
+	broken map[string]bool // by digest: Root fails
+}
+
+func (p *packages) Add(_ context.Context, zip []byte) (lambda.Code, error) {
+	if string(zip) == "bad" {
+		return lambda.Code{}, lambda.Errorf(lambda.CodeInvalidParameterValue,
+			"Could not unzip uploaded file. Please check your file, then try to upload again.")
+	}
+	if string(zip) == "disk full" {
+		return lambda.Code{}, errors.New("no space left on device")
+	}
+	return codeOf(string(zip)), nil
+}
+
+func (p *packages) Root(_ context.Context, code lambda.Code) (string, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.broken[code.SHA256] {
+		return "", errors.New("blob is gone")
+	}
+	return "/code/" + code.SHA256, nil
+}
+
+func codeOf(zip string) lambda.Code {
+	sum := sha256.Sum256([]byte(zip))
+	return lambda.Code{SHA256: base64.StdEncoding.EncodeToString(sum[:]), Size: int64(len(zip))}
+}
+
+// server is a control over a memory store.
+type server struct {
+	*control.Control
+	catalog  *catalog.Catalog
+	packages *packages
+	logs     *bytes.Buffer
+}
+
+var scope = lambda.Scope{Partition: "aws", Region: "eu-central-1", Account: "123456789012"}
+
+func start(t testing.TB, metadata store.Metadata, o control.Options) *server {
+	t.Helper()
+	s := &server{packages: &packages{broken: map[string]bool{}}, logs: new(bytes.Buffer)}
+	logger := slog.New(slog.NewTextHandler(s.logs, nil))
+	var err error
+	if s.catalog, err = catalog.Open(t.Context(), metadata, catalog.Options{Logger: logger}); err != nil {
+		t.Fatal(err)
+	}
+	o.Catalog, o.Code, o.Scope, o.Logger = s.catalog, s.packages, scope, logger
+	if s.Control, err = control.Open(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (s *server) stop(t testing.TB) {
+	t.Helper()
+	if err := errors.Join(s.Control.Close(), s.catalog.Close()); err != nil {
+		t.Error(err)
+	}
+}
+
+// run runs a test on a virtual clock with a server whose changes take settle.
+func run(t *testing.T, test func(t *testing.T, s *server)) {
+	synctest.Test(t, func(t *testing.T) {
+		m := memory.New()
+		defer m.Close()
+		s := start(t, m.Metadata(), control.Options{Settle: settle})
+		defer s.stop(t)
+		test(t, s)
+	})
+}
+
+// rest waits until all changes have settled.
+func rest() {
+	time.Sleep(2 * settle)
+	synctest.Wait()
+}
+
+// input is a function that is accepted.
+func input(name string) control.CreateFunctionInput {
+	return control.CreateFunctionInput{
+		Name: name,
+		Settings: control.Settings{
+			Runtime: new("python3.13"),
+			Handler: new("app.handler"),
+			Role:    new("arn:aws:iam::123456789012:role/r"),
+		},
+		Zip: []byte("zip one"),
+	}
+}
+
+func create(t testing.TB, s *server, in control.CreateFunctionInput) control.View {
+	t.Helper()
+	v, err := s.CreateFunction(t.Context(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func get(t testing.TB, s *server, name, qualifier string) control.View {
+	t.Helper()
+	v, err := s.GetFunction(t.Context(), lambda.Ref{Name: name, Qualifier: qualifier})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// wantError checks an error's code and text; an empty text is not looked at.
+func wantError(t testing.TB, err error, code, text string) {
+	t.Helper()
+	var e *lambda.Error
+	if !errors.As(err, &e) {
+		t.Errorf("error %v, want %s", err, code)
+		return
+	}
+	if e.Code != code || text != "" && e.Message != text {
+		t.Errorf("error %s: %s\nwant %s: %s", e.Code, e.Message, code, text)
+	}
+}

@@ -1,0 +1,121 @@
+package control
+
+import (
+	"context"
+	"time"
+
+	"thaw/internal/lambda"
+)
+
+// UpdateCodeInput is new code for $LATEST.
+type UpdateCodeInput struct {
+	Zip          []byte
+	Architecture string // empty leaves it
+	RevisionID   string // if set, the change is refused unless it is the current one
+	// Publish makes a numbered version of the result, which is then the answer.
+	Publish bool
+	// DryRun checks everything and changes nothing.
+	DryRun bool
+}
+
+// UpdateFunctionCode replaces the code of $LATEST.
+func (c *Control) UpdateFunctionCode(ctx context.Context, ref lambda.Ref, in UpdateCodeInput) (View, error) {
+	if err := c.resolveLatest(ref); err != nil {
+		return View{}, err
+	}
+	record, ok := c.catalog.Function(ref.Name)
+	if !ok {
+		return View{}, c.notFound(ref)
+	}
+	if err := c.admit(record.Function, in.RevisionID); err != nil {
+		return View{}, err
+	}
+	code, err := c.code.Add(ctx, in.Zip)
+	if err != nil {
+		return View{}, asError("keep the code", ref.Name, err)
+	}
+	published := 0 // the number of the version that the last edit made or found
+	edit := func(f *lambda.Function) error {
+		if err := c.admit(f, in.RevisionID); err != nil {
+			return err
+		}
+		if err := c.checkUpdate(f, code, in.Publish); err != nil {
+			return err
+		}
+		f.Latest.Code = code
+		if in.Architecture != "" {
+			f.Latest.Resources.Architecture = in.Architecture
+		}
+		if in.DryRun {
+			return nil
+		}
+		updating(&f.Latest)
+		if in.Publish {
+			published = publish(f)
+		}
+		return nil
+	}
+	if in.DryRun {
+		f := *record.Function
+		if err := edit(&f); err != nil {
+			return View{}, err
+		}
+		return c.view(&f, &f.Latest, ref.Qualifier), nil
+	}
+	f, err := c.change(ctx, ref, edit)
+	if err != nil {
+		return View{}, err
+	}
+	c.activation.add(ref.Name)
+	if in.Publish {
+		v := &f.Versions[published]
+		return c.view(f, v, v.Number), nil
+	}
+	return c.view(f, &f.Latest, ref.Qualifier), nil
+}
+
+// checkUpdate holds new code against the storage quota.
+func (c *Control) checkUpdate(f *lambda.Function, code lambda.Code, published bool) error {
+	added := code.Size
+	if published {
+		added *= 2
+	}
+	return c.checkStorage(added, f.Latest.Code.Size)
+}
+
+// UpdateFunctionConfiguration changes settings of $LATEST. A revisionID, if set,
+// has to be the current one.
+func (c *Control) UpdateFunctionConfiguration(ctx context.Context, ref lambda.Ref, s Settings, revisionID string) (View, error) {
+	if err := c.resolveLatest(ref); err != nil {
+		return View{}, err
+	}
+	f, err := c.change(ctx, ref, func(f *lambda.Function) error {
+		// Settings that can never be are refused whatever the function's state.
+		if err := s.apply(c.scope, f.Name, &f.Latest); err != nil {
+			return err
+		}
+		if err := checkMandatory(&f.Latest); err != nil {
+			return err
+		}
+		if err := c.admit(f, revisionID); err != nil {
+			return err
+		}
+		updating(&f.Latest)
+		return nil
+	})
+	if err != nil {
+		return View{}, err
+	}
+	c.activation.add(ref.Name)
+	return c.view(f, &f.Latest, ref.Qualifier), nil
+}
+
+// updating marks a version as changed and not ready yet. The reason is the one
+// that creation gives too.
+func updating(v *lambda.Version) {
+	v.Status.Update = lambda.UpdateInProgress
+	v.Status.UpdateReason = creatingReason
+	v.Status.UpdateReasonCode = creatingCode
+	v.LastModified = time.Now()
+	touch(v)
+}
