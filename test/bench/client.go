@@ -1,0 +1,148 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// timeout bounds one request of the benchmark.
+const timeout = 30 * time.Second
+
+// caller is a keep-alive HTTP/1.1 connection that sends one prepared request
+// over and over. It does nothing else, so that the client costs both sides the
+// same little: no allocation, and no parsing beyond the answer's frame.
+type caller struct {
+	nc   net.Conn
+	br   *bufio.Reader
+	body []byte
+}
+
+func dial(address string) (*caller, error) {
+	nc, err := net.DialTimeout("tcp", address, timeout)
+	if err != nil {
+		return nil, err
+	}
+	return &caller{nc: nc, br: bufio.NewReader(nc)}, nil
+}
+
+// call sends a request and reads the answer, which must be a function's success.
+func (c *caller) call(request []byte) (time.Duration, error) {
+	begin := time.Now()
+	if err := c.nc.SetDeadline(begin.Add(timeout)); err != nil {
+		return 0, err
+	}
+	if _, err := c.nc.Write(request); err != nil {
+		return 0, err
+	}
+	line, err := c.br.ReadSlice('\n')
+	if err != nil {
+		return 0, err
+	}
+	ok := bytes.HasPrefix(line, []byte("HTTP/1.1 200"))
+	status := ""
+	if !ok {
+		status = string(bytes.TrimSpace(line))
+	}
+	length, failed, err := c.fields()
+	if err != nil {
+		return 0, err
+	}
+	if cap(c.body) < length {
+		c.body = make([]byte, length)
+	}
+	c.body = c.body[:length]
+	if _, err := io.ReadFull(c.br, c.body); err != nil {
+		return 0, err
+	}
+	took := time.Since(begin)
+	if !ok || failed || length == 0 {
+		return 0, fmt.Errorf("invocation was answered with %q, function error %v: %.300s", status, failed, c.body)
+	}
+	return took, nil
+}
+
+// fields reads the header: the body's length, and whether the function failed.
+func (c *caller) fields() (length int, failed bool, err error) {
+	length = -1
+	for {
+		line, err := c.br.ReadSlice('\n')
+		if err != nil {
+			return 0, false, err
+		}
+		if len(line) <= 2 {
+			break
+		}
+		name, value, _ := bytes.Cut(line, []byte{':'})
+		switch {
+		case len(name) == 14 && bytes.EqualFold(name, []byte("Content-Length")):
+			if length, err = strconv.Atoi(string(bytes.TrimSpace(value))); err != nil {
+				return 0, false, err
+			}
+		case len(name) == 20 && bytes.EqualFold(name, []byte("X-Amz-Function-Error")):
+			failed = true
+		}
+	}
+	if length < 0 {
+		return 0, false, errors.New("answer without Content-Length")
+	}
+	return length, failed, nil
+}
+
+func (c *caller) close() { c.nc.Close() }
+
+// load is a number of callers that call as fast as they are answered.
+type load []*caller
+
+func open(address string, n int) (load, error) {
+	var l load
+	for range n {
+		c, err := dial(address)
+		if err != nil {
+			l.close()
+			return nil, err
+		}
+		l = append(l, c)
+	}
+	return l, nil
+}
+
+func (l load) close() {
+	for _, c := range l {
+		c.close()
+	}
+}
+
+// run calls for the given time and returns each call's latency.
+func (l load) run(request []byte, d time.Duration) ([]time.Duration, error) {
+	var (
+		wg   sync.WaitGroup
+		mu   sync.Mutex
+		all  []time.Duration
+		errs []error
+	)
+	end := time.Now().Add(d)
+	for _, c := range l {
+		wg.Go(func() {
+			took := make([]time.Duration, 0, 1<<12)
+			var err error
+			for err == nil && time.Now().Before(end) {
+				var one time.Duration
+				if one, err = c.call(request); err == nil {
+					took = append(took, one)
+				}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			all, errs = append(all, took...), append(errs, err)
+		})
+	}
+	wg.Wait()
+	return all, errors.Join(errs...)
+}

@@ -1,0 +1,158 @@
+// Command bench compares the server with the limit program, the leanest one of
+// the same shape (test/bench/limit), side by side in one run:
+//
+//	make build && go run ./test/bench
+//
+// It prints a table and writes build/bench.json: for each scenario and metric the
+// figure of both sides and their ratio, the server's over the limit program's.
+//
+// Scenarios are warm.FUNCTION.cN, with N callers that each wait for their answer
+// before they call again, and cold.FUNCTION, the first answer of a new
+// environment, which for the limit program is a new process. FUNCTION is go,
+// python or node, which may use a whole CPU (1769 MB), and go128, the one in Go
+// with 128 MB and the small share of a CPU that goes with it. The limit program
+// knows no shares: there go128 is the same as go.
+//
+// Metrics: p50_us and p99_us, the latency in µs as a client on the same machine
+// sees it; rps, answers per second (for cold scenarios, one over the mean
+// latency); cpu_us_per_invoke, the CPU time in µs, user and system, of the
+// server with all its descendants, the functions included.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"time"
+)
+
+type config struct {
+	source, binary, runtimes, work, out string
+	only, against                       string
+	plan                                plan
+}
+
+func main() {
+	var c config
+	flag.StringVar(&c.source, "source", "test/bench", "this program's `directory`")
+	flag.StringVar(&c.binary, "thaw", "bin/thaw", "the server's `program`")
+	flag.StringVar(&c.runtimes, "runtimes", "build/runtimes", "`directory` of the managed runtimes")
+	flag.StringVar(&c.work, "work", "build/bench", "`directory` for what is built and stored")
+	flag.StringVar(&c.out, "out", "build/bench.json", "`file` for the results")
+	flag.StringVar(&c.only, "only", "", "run the scenarios whose name matches this `expression`")
+	flag.StringVar(&c.against, "against", "", "compare the limit program not with the server but with this other `build` of it;\n\"self\" is the same one: what differs then is noise")
+	flag.DurationVar(&c.plan.slice, "slice", 400*time.Millisecond, "length of one slice of a warm scenario")
+	flag.IntVar(&c.plan.rounds, "rounds", 10, "slices per side")
+	flag.IntVar(&c.plan.colds, "colds", 40, "cold invocations per side")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if err := c.run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func (c config) run(ctx context.Context) error {
+	only, err := regexp.Compile(c.only)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(c.work, 0o755); err != nil {
+		return err
+	}
+	fs, missing, err := functions(c.source, c.work, c.runtimes)
+	if err != nil {
+		return err
+	}
+	if len(missing) > 0 {
+		fmt.Fprintf(os.Stderr, "no runtime built for: %s (make runtimes)\n", strings.Join(missing, ", "))
+	}
+	sides, closeSides, err := c.sides(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeSides()
+	var results []result
+	for _, s := range scenarios(fs) {
+		if !only.MatchString(s.name) {
+			continue
+		}
+		fmt.Fprintf(os.Stderr, "%s (%s)\n", s.name, s.f.runtime)
+		both, err := s.measure(ctx, c.plan, sides)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		results = append(results, compare(s.name, both[0], both[1])...)
+	}
+	if err := writeTable(os.Stdout, results); err != nil {
+		return err
+	}
+	return writeJSON(c.out, results)
+}
+
+// sides starts both programs.
+func (c config) sides(ctx context.Context) (both [2]side, closeBoth func(), err error) {
+	limit, err := newLimitSide(c.source, c.work)
+	if err != nil {
+		return both, nil, err
+	}
+	if c.against != "" {
+		other := &limitSide{work: c.work, binary: c.against, running: map[string]target{}}
+		if c.against == "self" {
+			other.binary = limit.binary
+		}
+		return [2]side{other, limit}, func() { other.close(); limit.close() }, nil
+	}
+	if err := forget(c.work); err != nil {
+		return both, nil, err
+	}
+	runtimes, err := filepath.Abs(c.runtimes)
+	if err != nil {
+		return both, nil, err
+	}
+	thaw, err := newThawSide(ctx, c.binary, c.work, runtimes)
+	if err != nil {
+		return both, nil, err
+	}
+	return [2]side{thaw, limit}, func() {
+		limit.close()
+		thaw.close()
+		if err := forget(c.work); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+		}
+	}, nil
+}
+
+// scenario is one comparison.
+type scenario struct {
+	name    string
+	f       function
+	callers int // 0 means cold
+}
+
+func scenarios(fs []function) []scenario {
+	var all []scenario
+	for _, f := range fs {
+		for _, n := range []int{1, 16} {
+			all = append(all, scenario{fmt.Sprintf("warm.%s.c%d", f.word, n), f, n})
+		}
+	}
+	for _, f := range fs {
+		all = append(all, scenario{"cold." + f.word, f, 0})
+	}
+	return all
+}
+
+func (s scenario) measure(ctx context.Context, p plan, sides [2]side) ([2]*sample, error) {
+	if s.callers == 0 {
+		return measureCold(ctx, p, sides, s.f)
+	}
+	return measureWarm(ctx, p, sides, s.f, s.callers)
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// side is one of the two programs that are compared.
+type side interface {
+	// warm readies a function to be invoked by n callers at a time.
+	warm(ctx context.Context, f function, n int) (target, error)
+	// cold readies a function so that the next invocation starts an environment.
+	cold(ctx context.Context, f function) (target, error)
+}
+
+// target is where and how a function is invoked on one side.
+type target struct {
+	address string
+	request []byte // whole, head and body; signed where the side wants it
+	pid     int    // the server's
+}
+
+const (
+	// warmUp is long enough for Node to have compiled its hot code.
+	warmUp = 1500 * time.Millisecond
+	// settle is how long after a cold invocation its CPU time is still counted.
+	settle = 30 * time.Millisecond
+)
+
+// plan says how long to measure.
+type plan struct {
+	slice  time.Duration // of a warm scenario, for each side
+	rounds int           // slices per side
+	colds  int           // cold invocations per side
+}
+
+// measureWarm compares the sides in short alternating slices, so that whatever
+// else the machine does meets both alike.
+func measureWarm(ctx context.Context, p plan, sides [2]side, f function, n int) ([2]*sample, error) {
+	var samples [2]*sample
+	var loads [2]load
+	for i, s := range sides {
+		samples[i] = &sample{}
+		t, err := s.warm(ctx, f, n)
+		if err != nil {
+			return samples, err
+		}
+		if loads[i], err = open(t.address, n); err != nil {
+			return samples, err
+		}
+		defer loads[i].close()
+		if _, err := loads[i].run(t.request, warmUp); err != nil {
+			return samples, fmt.Errorf("warm up: %w", err)
+		}
+	}
+	for round := range p.rounds {
+		for k := range sides {
+			i := (round + k) % 2 // each side goes first as often as the other
+			t, err := sides[i].warm(ctx, f, n)
+			if err != nil {
+				return samples, err
+			}
+			if err := samples[i].slice(loads[i], t, p.slice); err != nil {
+				return samples, err
+			}
+		}
+	}
+	return samples, nil
+}
+
+// slice adds one slice's calls to a sample.
+func (s *sample) slice(l load, t target, d time.Duration) error {
+	before, err := treeCPU(t.pid)
+	if err != nil {
+		return err
+	}
+	begin := time.Now()
+	took, err := l.run(t.request, d)
+	s.elapsed += time.Since(begin)
+	if err != nil {
+		return err
+	}
+	after, err := treeCPU(t.pid)
+	if err != nil {
+		return err
+	}
+	s.cpu += after - before
+	s.latencies = append(s.latencies, took...)
+	return nil
+}
+
+// measureCold compares first invocations, one at a time, alternating.
+func measureCold(ctx context.Context, p plan, sides [2]side, f function) ([2]*sample, error) {
+	samples := [2]*sample{{}, {}}
+	for round := range p.colds {
+		for k := range sides {
+			i := (round + k) % 2
+			t, err := sides[i].cold(ctx, f)
+			if err != nil {
+				return samples, err
+			}
+			if err := samples[i].first(ctx, t); err != nil {
+				return samples, err
+			}
+		}
+	}
+	return samples, nil
+}
+
+// first adds one cold invocation to a sample. The connection is there before,
+// as that of a client usually is.
+func (s *sample) first(ctx context.Context, t target) error {
+	c, err := dial(t.address)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	if err := pause(ctx, settle); err != nil {
+		return err
+	}
+	before, err := treeCPU(t.pid)
+	if err != nil {
+		return err
+	}
+	took, err := c.call(t.request)
+	if err != nil {
+		return err
+	}
+	if err := pause(ctx, settle); err != nil {
+		return err
+	}
+	after, err := treeCPU(t.pid)
+	if err != nil {
+		return err
+	}
+	s.latencies = append(s.latencies, took)
+	s.elapsed += took
+	s.cpu += after - before
+	return nil
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
