@@ -33,14 +33,24 @@ type Options struct {
 	Store *logs.Store
 	// Group finds the log group of a function.
 	Group func(function string) (group string, ok bool)
-	// Verifier checks signatures; nil lets everybody in.
-	Verifier *sigv4.Verifier
+	// Keys verify signatures, which are made for the Lambda API; nil lets everybody
+	// in.
+	Keys sigv4.Keys
 }
 
 // New makes the handler of Path.
-func New(opts Options) http.Handler { return &handler{opts} }
+func New(opts Options) http.Handler {
+	h := &handler{opts: opts}
+	if opts.Keys != nil {
+		h.verifier = sigv4.New(sigv4.Options{Service: "lambda", Keys: opts.Keys})
+	}
+	return h
+}
 
-type handler struct{ opts Options }
+type handler struct {
+	opts     Options
+	verifier *sigv4.Verifier
+}
 
 type page struct {
 	Events []logs.Event `json:"events"`
@@ -93,10 +103,10 @@ func (h *handler) read(r *http.Request) (page, error) {
 }
 
 func (h *handler) verify(r *http.Request) error {
-	if h.opts.Verifier == nil {
+	if h.verifier == nil {
 		return nil
 	}
-	_, err := h.opts.Verifier.Verify(&sigv4.Request{
+	_, err := h.verifier.Verify(&sigv4.Request{
 		Method: r.Method, Path: r.URL.EscapedPath(), Query: r.URL.RawQuery,
 		Host: r.Host, ContentLength: r.ContentLength, Header: r.Header,
 	})
