@@ -1,0 +1,225 @@
+// Package runtimes is the catalogue of managed runtimes: which are installed,
+// what of them is mounted into an execution environment, which program starts
+// there, and the environment variables that it sees.
+//
+// Vocabulary. A runtime is what a function names ("python3.12"): an interpreter
+// at /var/lang and, at /var/runtime, the official runtime interface client with
+// its bootstrap. The recipes in the folder runtimes/ build each once, as a
+// directory with a runtime.json, which is the last file to be made. The
+// provided.* runtimes have neither: the function brings its own bootstrap.
+//
+// Life cycle. Open reads the directory. A runtime that is built later is found
+// when it is first asked for; one that was found is not read again.
+//
+// Concurrency: the methods of Catalogue may be called from many goroutines. A
+// Runtime is a value that nobody changes.
+package runtimes
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"thaw/internal/lambda"
+)
+
+// Mount is a directory of the host and its place inside an environment.
+type Mount struct{ Source, Target string }
+
+// Runtime is an installed runtime.
+type Runtime struct {
+	Name string
+	// Mounts are read-only directories beside the function's own at /var/task.
+	Mounts []Mount
+	// Bootstrap is where the program to start may be, inside; the first that
+	// exists is taken.
+	Bootstrap []string
+	// ExecutionEnv is the value of AWS_EXECUTION_ENV; empty for provided.*.
+	ExecutionEnv string
+	// Version and VersionARN are what INIT_START tells: "python:3.12.v1".
+	Version    string
+	VersionARN string
+	// Interpreter and Client are for operators: "3.12.1", "awslambdaric 4.2.2".
+	Interpreter string
+	Client      string
+
+	// defaults are variables that a function may set differently.
+	defaults map[string]string
+}
+
+// NotInstalledError says that a runtime cannot be used on this machine.
+type NotInstalledError struct {
+	Runtime string
+	// Command builds it; empty if there is no recipe for it.
+	Command string
+}
+
+func (e *NotInstalledError) Error() string {
+	if e.Command == "" {
+		return fmt.Sprintf("runtime %s is not installed, and there is no recipe for it", e.Runtime)
+	}
+	return fmt.Sprintf("runtime %s is not installed; build it with: %s", e.Runtime, e.Command)
+}
+
+// Options is what Open needs.
+type Options struct {
+	// Dir holds what the recipes have built. It need not exist.
+	Dir string
+	// Builder is the command that Command of NotInstalledError starts with.
+	// Default: runtimes/build.sh.
+	Builder string
+	// Scope gives partition and region of the version's ARNs.
+	Scope  lambda.Scope
+	Logger *slog.Logger
+}
+
+// Catalogue knows the runtimes of this machine.
+type Catalogue struct {
+	dir     string
+	builder string
+	scope   lambda.Scope
+
+	mu    sync.RWMutex
+	found map[string]Runtime
+}
+
+// Open reads the directory. A runtime in it that cannot be used is logged, and
+// keeps none of the others from being used.
+func Open(o Options) (*Catalogue, error) {
+	dir, err := filepath.Abs(o.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("resolve %q: %w", o.Dir, err)
+	}
+	c := &Catalogue{
+		dir:     dir,
+		builder: cmp.Or(o.Builder, "runtimes/build.sh"),
+		scope:   cmp.Or(o.Scope, lambda.DefaultScope),
+		found:   make(map[string]Runtime),
+	}
+	c.found[provided] = c.providedRuntime()
+	names, err := c.built()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		if _, err := c.Resolve(name); err != nil && o.Logger != nil {
+			o.Logger.Warn("runtime cannot be used", slog.String("runtime", name), slog.Any("error", err))
+		}
+	}
+	return c, nil
+}
+
+// provided is the runtime without interpreter and client.
+const provided = "provided.al2023"
+
+// recipes are the runtimes that the folder runtimes/ can build.
+var recipes = [...]string{
+	"nodejs20.x", "nodejs22.x", "nodejs24.x", "nodejs26.x",
+	"python3.10", "python3.11", "python3.12", "python3.13", "python3.14",
+}
+
+// Resolve gives an installed runtime; errors.As finds a *NotInstalledError if
+// there is none of that name.
+func (c *Catalogue) Resolve(name string) (Runtime, error) {
+	c.mu.RLock()
+	r, ok := c.found[name]
+	c.mu.RUnlock()
+	if ok {
+		return r, nil
+	}
+	if !isName(name) {
+		return Runtime{}, &NotInstalledError{Runtime: name}
+	}
+	r, err := c.read(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Runtime{}, &NotInstalledError{Runtime: name, Command: c.command(name)}
+	}
+	if err != nil {
+		return Runtime{}, fmt.Errorf("read runtime %q: %w", name, err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.found[name] = r
+	return r, nil
+}
+
+// Status is a runtime as an operator sees it.
+type Status struct {
+	Name        string
+	Installed   bool
+	Interpreter string
+	Client      string
+	// Problem tells why a runtime that was built cannot be used.
+	Problem string
+	// Command builds a runtime that is not installed.
+	Command string
+}
+
+// List gives every runtime that is installed or could be built, by name.
+func (c *Catalogue) List() []Status {
+	names := append(slices.Collect(maps.Keys(c.snapshot())), recipes[:]...)
+	if built, err := c.built(); err == nil {
+		names = append(names, built...)
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	list := make([]Status, 0, len(names))
+	for _, name := range names {
+		r, err := c.Resolve(name)
+		s := Status{Name: name, Installed: err == nil, Interpreter: r.Interpreter, Client: r.Client}
+		if missing, ok := errors.AsType[*NotInstalledError](err); ok {
+			s.Command = missing.Command
+		} else if err != nil {
+			s.Problem, s.Command = err.Error(), c.command(name)
+		}
+		list = append(list, s)
+	}
+	return list
+}
+
+func (c *Catalogue) snapshot() map[string]Runtime {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return maps.Clone(c.found)
+}
+
+// built lists the directories that may hold a runtime.
+func (c *Catalogue) built() ([]string, error) {
+	entries, err := os.ReadDir(c.dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("list runtimes: %w", err)
+	}
+	var names []string
+	for _, e := range entries {
+		if e.IsDir() && isName(e.Name()) {
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
+}
+
+func (c *Catalogue) command(name string) string {
+	if !slices.Contains(recipes[:], name) {
+		return ""
+	}
+	return c.builder + " --only " + name + " " + c.dir
+}
+
+// isName keeps what a caller wrote from being a path, and the recipes' own
+// hidden files from being runtimes.
+func isName(s string) bool {
+	if s == "" || len(s) > 64 || s[0] == '.' {
+		return false
+	}
+	return strings.IndexFunc(s, func(r rune) bool {
+		return r != '.' && (r < '0' || r > '9') && (r < 'a' || r > 'z')
+	}) < 0
+}
