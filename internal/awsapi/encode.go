@@ -5,6 +5,7 @@ import (
 	"math"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -72,7 +73,22 @@ func (c *Codec) Marshal(id ShapeID, ptr any) []byte {
 	return c.appendStructure(nil, c.service.shape(id), reflect.ValueOf(ptr).Elem())
 }
 
-// Unmarshal is the inverse of Marshal.
+// MarshalMembers encodes the named members of a structure, each as a document of
+// its own. Absent members, and names that the structure lacks, are left out.
+func (c *Codec) MarshalMembers(id ShapeID, ptr any, names []string) map[string][]byte {
+	shape, value := c.service.shape(id), reflect.ValueOf(ptr).Elem()
+	out := map[string][]byte{}
+	for i := range shape.Members {
+		m := &shape.Members[i]
+		if slices.Contains(names, m.Name) && !value.Field(i).IsNil() {
+			out[m.Name] = c.appendValue(nil, c.service.shape(m.Shape), indirect(value.Field(i)))
+		}
+	}
+	return out
+}
+
+// Unmarshal reads what Marshal wrote, or one member of MarshalMembers: ptr is a
+// pointer to a value of the shape.
 func (c *Codec) Unmarshal(id ShapeID, data []byte, ptr any) error {
 	r := &reader{data: data}
 	if err := c.decodeValue(r, c.service.shape(id), reflect.ValueOf(ptr).Elem()); err != nil {

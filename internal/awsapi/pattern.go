@@ -31,11 +31,22 @@ func Matcher(text string) (func(string) bool, error) {
 	if m := lookaround(text); m != nil {
 		return m, nil
 	}
-	re, err := regexp.Compile(`\A(?:` + text + `)\z`)
+	re, err := regexp.Compile(`\A(?:` + lenient(text) + `)\z`)
 	if err != nil {
 		return nil, fmt.Errorf("compile pattern %q: %w", text, err)
 	}
 	return re.MatchString, nil
+}
+
+// lenient lets "$latest" pass where a function's identifier may end in $LATEST or
+// $LATEST.PUBLISHED: the service was recorded to look for such a version and not
+// find it.
+func lenient(text string) string {
+	const qualifier = `(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?`
+	if name, ok := strings.CutSuffix(text, qualifier); ok {
+		return name + `(:(\$(?i:LATEST)(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?`
+	}
+	return text
 }
 
 // lookaround is the matchers of the patterns that look ahead or behind.

@@ -21,6 +21,21 @@ func (c *Codec) Validate(op *Operation, input any) error {
 	return validationError(v.faults)
 }
 
+// Mismatch is the error of an input's string member that does not match its
+// pattern, for callers that know better than the pattern.
+func (c *Codec) Mismatch(op *Operation, member, value string) error {
+	shape := c.service.shape(op.Input)
+	for i := range shape.Members {
+		if shape.Members[i].Name == member {
+			shape = c.service.shape(shape.Members[i].Shape)
+			break
+		}
+	}
+	v := validation{codec: c}
+	v.add(shape, lowerCamel(member), reflect.ValueOf(value), patternText(shape))
+	return validationError(v.faults)
+}
+
 // validationError is the answer to broken constraints, each worded already;
 // nil if there are none.
 func validationError(faults []string) error {

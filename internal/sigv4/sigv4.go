@@ -81,38 +81,62 @@ type Request struct {
 	Body          []byte
 }
 
+// Precheck checks all but the signature itself: that the header is whole, of now
+// and of a key that is known. It needs no body, and tells who need not be given
+// memory for one.
+func (v *Verifier) Precheck(r *Request) error {
+	_, err := v.claim(r)
+	return err
+}
+
+// claim is what a request says of itself: who signed it, and when.
+type claim struct {
+	authorization
+	stamp  string // X-Amz-Date
+	secret string
+}
+
+func (v *Verifier) claim(r *Request) (claim, error) {
+	var c claim
+	header := r.Header.Get("Authorization")
+	if header == "" {
+		return c, lambda.Errorf(lambda.CodeMissingAuthenticationTkn, "Missing Authentication Token")
+	}
+	var err error
+	if c.authorization, err = parseAuthorization(header); err != nil {
+		return c, err
+	}
+	if c.stamp, err = v.checkTime(r.Header, c.date); err != nil {
+		return c, err
+	}
+	if err := v.checkScope(c.authorization); err != nil {
+		return c, err
+	}
+	secret, ok := v.keys.Secret(c.keyID, r.Header.Get("X-Amz-Security-Token"))
+	if !ok {
+		return c, lambda.Errorf(lambda.CodeUnrecognizedClient, "The security token included in the request is invalid.")
+	}
+	c.secret = secret
+	return c, nil
+}
+
 // Verify checks the signature and returns the access key that made it. Every
 // error is a *lambda.Error.
 func (v *Verifier) Verify(r *Request) (accessKeyID string, err error) {
-	header := r.Header.Get("Authorization")
-	if header == "" {
-		return "", lambda.Errorf(lambda.CodeMissingAuthenticationTkn, "Missing Authentication Token")
-	}
-	auth, err := parseAuthorization(header)
+	c, err := v.claim(r)
 	if err != nil {
 		return "", err
-	}
-	stamp, err := v.checkTime(r.Header, auth.date)
-	if err != nil {
-		return "", err
-	}
-	if err := v.checkScope(auth); err != nil {
-		return "", err
-	}
-	secret, ok := v.keys.Secret(auth.keyID, r.Header.Get("X-Amz-Security-Token"))
-	if !ok {
-		return "", lambda.Errorf(lambda.CodeUnrecognizedClient, "The security token included in the request is invalid.")
 	}
 	payloadHash, err := checkPayload(r)
 	if err != nil {
 		return "", err
 	}
-	want := sign(v.derived.key(auth, secret), stamp, payloadHash, auth, r)
-	if subtle.ConstantTimeCompare(want[:], auth.signature[:]) != 1 {
+	want := sign(v.derived.key(c.authorization, c.secret), c.stamp, payloadHash, c.authorization, r)
+	if subtle.ConstantTimeCompare(want[:], c.signature[:]) != 1 {
 		return "", invalid("The request signature we calculated does not match the signature you provided. " +
 			"Check your AWS Secret Access Key and signing method. Consult the service documentation for details.")
 	}
-	return auth.keyID, nil
+	return c.keyID, nil
 }
 
 func invalid(format string, args ...any) error {

@@ -1,0 +1,168 @@
+package lambda
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"thaw/internal/awsapi"
+	model "thaw/internal/awsapi/gen/lambda"
+	"thaw/internal/lambda"
+	"thaw/internal/sigv4"
+)
+
+const codeEntityTooLarge = lambda.CodeRequestEntityTooLarge
+
+const (
+	// largeBody is from where on a body counts as large, in bytes: every Invoke
+	// is below.
+	largeBody = 8 << 20
+	// maxLarge bounds the large bodies in memory.
+	maxLarge = 4
+	// firstRead bounds the memory that a request gets for what it only announces.
+	firstRead = 256 << 10
+	// maxDrain bounds what is read and thrown away of a body that is too large.
+	// Clients send all of it before they look for an answer.
+	maxDrain = 512 << 20
+)
+
+// admit reads the body up to the operation's limit and verifies the signature.
+// release must be called when the body is no longer needed.
+func (h *Handler) admit(r *http.Request, op *awsapi.Operation, path, query string) (body []byte, release func(), err error) {
+	signed := &sigv4.Request{Method: r.Method, Path: path, Query: query, Host: r.Host, ContentLength: r.ContentLength, Header: r.Header}
+	if h.verifier != nil && (r.ContentLength < 0 || r.ContentLength > firstRead) {
+		// Nobody unknown gets memory for a large body.
+		if err := h.verifier.Precheck(signed); err != nil {
+			discard(r.Body, maxDrain)
+			return nil, nil, err
+		}
+	}
+	release, err = h.reserve(r.Context(), r.ContentLength, op.MaxBody)
+	if err != nil {
+		return nil, nil, err
+	}
+	body, err = readBody(r, op)
+	if err == nil && h.verifier != nil {
+		signed.Body = body
+		_, err = h.verifier.Verify(signed)
+	}
+	if err != nil {
+		release()
+		return nil, nil, err
+	}
+	return body, release, nil
+}
+
+// reserve waits for its turn with a body that is large, or may become so.
+func (h *Handler) reserve(ctx context.Context, announced, limit int64) (release func(), err error) {
+	if limit < largeBody || announced >= 0 && announced < largeBody {
+		return func() {}, nil
+	}
+	select {
+	case h.large <- struct{}{}:
+		return func() { <-h.large }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// readBody reads all of a body, or says how it is too large.
+func readBody(r *http.Request, op *awsapi.Operation) ([]byte, error) {
+	limit := op.MaxBody
+	if !inclusive(op) {
+		limit-- // "must be smaller than"
+	}
+	if r.ContentLength == 0 {
+		return nil, nil
+	}
+	if r.ContentLength > limit {
+		discard(r.Body, maxDrain)
+		return nil, tooLarge(op, r.ContentLength)
+	}
+	size := r.ContentLength + 1 // room for the end to show itself
+	if size <= 0 || size > firstRead {
+		size = firstRead
+	}
+	body, err := readUpTo(r.Body, make([]byte, 0, size), limit+1)
+	if err != nil {
+		var tooLong *http.MaxBytesError
+		if errors.As(err, &tooLong) {
+			return nil, tooLarge(op, tooLong.Limit)
+		}
+		return nil, lambda.Errorf(awsapi.CodeSerialization, "Could not read the request body: %v", err)
+	}
+	if int64(len(body)) > limit {
+		return nil, tooLarge(op, int64(len(body))+discard(r.Body, maxDrain))
+	}
+	return body, nil
+}
+
+// readUpTo appends what r has, max bytes at most.
+func readUpTo(r io.Reader, buf []byte, max int64) ([]byte, error) {
+	for int64(len(buf)) < max {
+		if len(buf) == cap(buf) {
+			buf = append(buf, 0)[:len(buf)]
+		}
+		room := min(int64(cap(buf)), max)
+		n, err := r.Read(buf[len(buf):room])
+		buf = buf[:len(buf)+n]
+		if err == io.EOF {
+			return buf, nil
+		}
+		if err != nil {
+			return buf, err
+		}
+	}
+	return buf, nil
+}
+
+// discard reads up to max bytes and returns how many there were.
+func discard(r io.Reader, max int64) int64 {
+	n, _ := io.CopyN(io.Discard, r, max) // what cannot be read need not be
+	return n
+}
+
+// inclusive tells payload limits, which a payload may reach, from request limits.
+func inclusive(op *awsapi.Operation) bool {
+	switch op.Name {
+	case model.OpInvoke, model.OpInvokeWithResponseStream, model.OpInvokeAsync:
+		return true
+	default:
+		return false
+	}
+}
+
+func tooLarge(op *awsapi.Operation, size int64) error {
+	switch op.Name {
+	case model.OpInvoke, model.OpInvokeWithResponseStream:
+		return payloadTooLarge(size, typeRequestResponse, op.MaxBody)
+	case model.OpInvokeAsync:
+		return payloadTooLarge(size, typeEvent, op.MaxBody)
+	default:
+		return lambda.Errorf(codeEntityTooLarge, "Request must be smaller than %d bytes for the %s operation", op.MaxBody, op.Name)
+	}
+}
+
+func payloadTooLarge(size int64, invocationType string, limit int64) error {
+	return &lambda.Error{Code: codeEntityTooLarge, Message: fmt.Sprintf(
+		"%d byte payload is too large for the %s invocation type (limit %d bytes)", size, invocationType, limit)}
+}
+
+// Verified puts the signature check of the API in front of another handler of
+// this server. The body must be empty.
+func (h *Handler) Verified(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		path, query := requestTarget(r)
+		if h.verifier != nil {
+			_, err := h.verifier.Verify(&sigv4.Request{Method: r.Method, Path: path, Query: query, Host: r.Host,
+				ContentLength: r.ContentLength, Header: r.Header})
+			if err != nil {
+				h.fail(w, r, lambda.NewUUID(), err)
+				return
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,196 @@
+package lambda
+
+import (
+	"context"
+
+	"thaw/internal/awsapi"
+	model "thaw/internal/awsapi/gen/lambda"
+	"thaw/internal/control"
+	"thaw/internal/lambda"
+)
+
+func (h *Handler) createFunction(ctx context.Context, c *call) (any, error) {
+	in := c.input.(*model.CreateFunctionRequest)
+	if err := checkSource(in.Code.ZipFile, in.Code.ImageUri, in.Code.S3Bucket, in.Code.S3Key); err != nil {
+		return nil, err
+	}
+	view, err := h.control.CreateFunction(ctx, control.CreateFunctionInput{
+		Name:         *in.FunctionName,
+		Settings:     h.createSettings(in),
+		Zip:          in.Code.ZipFile,
+		Architecture: onlyOne(in.Architectures),
+		PackageType:  text(in.PackageType),
+		Publish:      truth(in.Publish),
+		Tags:         in.Tags,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return h.configuration(view)
+}
+
+// checkSource accepts a zip in the request. The other sources are known to the
+// API and not to this server; nothing at all is the caller's mistake.
+func checkSource(zip []byte, image, bucket, key *string) error {
+	switch {
+	case image != nil:
+		return lambda.Errorf(lambda.CodeInvalidParameterValue,
+			"Container images are not supported by this server yet. Please provide the code as ZipFile instead of ImageUri.")
+	case bucket != nil || key != nil:
+		return lambda.Errorf(lambda.CodeInvalidParameterValue,
+			"Code in S3 is not supported by this server yet. Please provide the code as ZipFile instead of S3Bucket and S3Key.")
+	case zip == nil:
+		return lambda.Errorf(lambda.CodeInvalidParameterValue, "Please provide a source for function code.")
+	default:
+		return nil
+	}
+}
+
+func (h *Handler) getFunction(ctx context.Context, c *call) (any, error) {
+	in := c.input.(*model.GetFunctionRequest)
+	view, err := h.get(ctx, c.op, in.FunctionName, in.Qualifier)
+	if err != nil {
+		return nil, err
+	}
+	configuration, err := h.configuration(view)
+	if err != nil {
+		return nil, err
+	}
+	location, err := h.codeLocation(c.base, view.Version.Code)
+	if err != nil {
+		return nil, err
+	}
+	out := &model.GetFunctionResponse{
+		Configuration: configuration,
+		Code:          &model.FunctionCodeLocation{RepositoryType: new("S3"), Location: &location},
+	}
+	if len(view.Function.Tags) > 0 {
+		out.Tags = view.Function.Tags
+	}
+	if view.Function.Reserved != nil {
+		out.Concurrency = &model.Concurrency{ReservedConcurrentExecutions: view.Function.Reserved}
+	}
+	return out, nil
+}
+
+func (h *Handler) getFunctionConfiguration(ctx context.Context, c *call) (any, error) {
+	in := c.input.(*model.GetFunctionConfigurationRequest)
+	view, err := h.get(ctx, c.op, in.FunctionName, in.Qualifier)
+	if err != nil {
+		return nil, err
+	}
+	return h.configuration(view)
+}
+
+func (h *Handler) get(ctx context.Context, op *awsapi.Operation, name, qualifier *string) (control.View, error) {
+	ref, err := h.ref(op, *name, text(qualifier))
+	if err != nil {
+		return control.View{}, err
+	}
+	return h.control.GetFunction(ctx, ref)
+}
+
+func (h *Handler) listFunctions(ctx context.Context, c *call) (any, error) {
+	in := c.input.(*model.ListFunctionsRequest)
+	list := control.ListInput{Marker: text(in.Marker), AllVersions: in.FunctionVersion != nil}
+	if in.MaxItems != nil {
+		list.Max = *in.MaxItems
+	}
+	views, next, err := h.control.ListFunctions(ctx, list)
+	if err != nil {
+		return nil, err
+	}
+	out := &model.ListFunctionsResponse{Functions: make([]model.FunctionConfiguration, 0, len(views))}
+	for _, view := range views {
+		configuration, err := h.configuration(view)
+		if err != nil {
+			return nil, err
+		}
+		out.Functions = append(out.Functions, *listed(configuration))
+	}
+	if next != "" {
+		out.NextMarker = &next
+	}
+	return out, nil
+}
+
+func (h *Handler) updateFunctionCode(ctx context.Context, c *call) (any, error) {
+	in := c.input.(*model.UpdateFunctionCodeRequest)
+	ref, err := h.ref(c.op, *in.FunctionName, "")
+	if err != nil {
+		return nil, err
+	}
+	if in.ImageUri != nil && in.ZipFile == nil {
+		return nil, lambda.Errorf(lambda.CodeInvalidParameterValue, "Please don't provide ImageUri when updating a function with packageType Zip.")
+	}
+	if err := checkSource(in.ZipFile, in.ImageUri, in.S3Bucket, in.S3Key); err != nil {
+		return nil, err
+	}
+	view, err := h.control.UpdateFunctionCode(ctx, ref, control.UpdateCodeInput{
+		Zip:          in.ZipFile,
+		Architecture: onlyOne(in.Architectures),
+		RevisionID:   text(in.RevisionId),
+		Publish:      truth(in.Publish),
+		DryRun:       truth(in.DryRun),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return h.configuration(view)
+}
+
+func (h *Handler) updateFunctionConfiguration(ctx context.Context, c *call) (any, error) {
+	in := c.input.(*model.UpdateFunctionConfigurationRequest)
+	ref, err := h.ref(c.op, *in.FunctionName, "")
+	if err != nil {
+		return nil, err
+	}
+	view, err := h.control.UpdateFunctionConfiguration(ctx, ref, h.updateSettings(in), text(in.RevisionId))
+	if err != nil {
+		return nil, err
+	}
+	return h.configuration(view)
+}
+
+func (h *Handler) deleteFunction(ctx context.Context, c *call) (any, error) {
+	in := c.input.(*model.DeleteFunctionRequest)
+	ref, err := h.ref(c.op, *in.FunctionName, text(in.Qualifier))
+	if err != nil {
+		return nil, err
+	}
+	return nil, h.control.DeleteFunction(ctx, ref)
+}
+
+// ref reads a function's identifier, which may carry a qualifier too. The
+// pattern lets a few identifiers pass that name nothing.
+func (h *Handler) ref(op *awsapi.Operation, name, qualifier string) (lambda.Ref, error) {
+	ref, ok := lambda.ParseRef(name)
+	if !ok {
+		return ref, h.codec.Mismatch(op, "FunctionName", name)
+	}
+	if qualifier != "" && ref.Qualifier != "" && qualifier != ref.Qualifier {
+		return ref, lambda.Errorf(lambda.CodeInvalidParameterValue,
+			"The derived qualifier from the function name does not match the specified qualifier.")
+	}
+	if qualifier != "" {
+		ref.Qualifier = qualifier
+	}
+	return ref, nil
+}
+
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+func truth(b *bool) bool { return b != nil && *b }
+
+// onlyOne is the element of a list that has one at most, as was validated.
+func onlyOne(list []string) string {
+	if len(list) == 0 {
+		return ""
+	}
+	return list[0]
+}
