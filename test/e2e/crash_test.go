@@ -1,0 +1,250 @@
+package e2e_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// three deploys a function of each language that stay with the data directory.
+func (s *server) three(t *testing.T) []string {
+	t.Helper()
+	functions := map[string]spec{
+		"crash-go": goEcho(t), "crash-node": nodeEcho(t, node(t)), "crash-python": pythonEcho(t, python(t)),
+	}
+	var names []string
+	for name, sp := range functions {
+		sp.timeout = 30
+		s.deployKeeping(t, name, sp)
+		names = append(names, name)
+	}
+	return names
+}
+
+// volley is many invocations at the same time and what came of each.
+type volley struct {
+	wait     sync.WaitGroup
+	answered chan int // one for each that has an answer
+
+	mu   sync.Mutex
+	good int
+	errs []error
+	bad  []string // answers that are wrong
+}
+
+// fire starts n invocations, spread over the functions, that run for so long.
+func (s *server) fire(ctx context.Context, names []string, n int, sleep func(i int) time.Duration) *volley {
+	v := &volley{answered: make(chan int, n)}
+	for i := range n {
+		v.wait.Go(func() {
+			name := names[i%len(names)]
+			a, err := s.tryInvoke(ctx, name, map[string]any{"value": i, "sleepMS": sleep(i).Milliseconds()})
+			v.note(name, i, a, err)
+			v.answered <- i
+		})
+	}
+	return v
+}
+
+func (v *volley) note(name string, i int, a answer, err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if err != nil {
+		v.errs = append(v.errs, err)
+		return
+	}
+	var got echoed
+	if err := json.Unmarshal([]byte(a.Payload), &got); err != nil || a.FunctionError != "" ||
+		string(got.Value) != fmt.Sprint(i) || got.Function != name || got.RequestID != a.RequestID {
+		v.bad = append(v.bad, fmt.Sprintf("invocation %d of %s: %s %.300s", i, name, a.FunctionError, a.Payload))
+		return
+	}
+	v.good++
+}
+
+// TestKill kills the server in the middle of a hundred invocations and starts it
+// again on the same data: every function is there and works, callers had right
+// answers or broken connections, and nothing of the first server is left.
+func TestKill(t *testing.T) {
+	const invocations, answers = 100, 25
+	dir := t.TempDir()
+	s := startIn(t, dir)
+	names := s.three(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	v := s.fire(ctx, names, invocations, func(i int) time.Duration {
+		return time.Duration(100+i*50) * time.Millisecond
+	})
+	for range answers {
+		<-v.answered
+	}
+	s.kill()
+	v.wait.Wait()
+	if v.good == invocations || v.good < answers-len(v.errs) || len(v.bad) > 0 {
+		t.Errorf("%d right answers, %d errors, wrong ones: %v", v.good, len(v.errs), v.bad)
+	}
+	for _, err := range v.errs {
+		if !brokenConnection(err) {
+			t.Errorf("a caller was told %v", err)
+		}
+	}
+	t.Logf("killed after %d of %d answers", v.good, invocations)
+
+	again := startIn(t, dir)
+	if err := s.leftNothingTo(again); err != nil {
+		t.Errorf("of the killed server is left: %v", err)
+	}
+	for _, name := range names {
+		var got echoed
+		again.invoke(t, name, map[string]any{"value": 1}).decode(t, &got)
+		if got.Count != 1 || string(got.Value) != "1" {
+			t.Errorf("%s after the restart: %+v", name, got)
+		}
+	}
+	// Everything works as before: it can be changed, too.
+	for _, name := range names {
+		again.remove(t, name)
+	}
+}
+
+// leftNothingTo tells what an ended server has left that is not of the one that
+// was started after it on the same data.
+func (s *server) leftNothingTo(next *server) error {
+	return eventually(settleLimit, func() error {
+		next.learnGroups()
+		left := kernel{processes: s.processes()}
+		for _, group := range s.cgroups() {
+			if !next.owns(group) {
+				left.cgroups = append(left.cgroups, group)
+			}
+		}
+		return left.empty()
+	})
+}
+
+// owns tells whether a cgroup has processes of this server, or groups with such,
+// or is one of those above its sandboxes.
+func (s *server) owns(group string) bool {
+	for name := range s.groups {
+		if filepath.Base(group) == name {
+			return true
+		}
+	}
+	mine := make(map[string]bool)
+	for _, p := range descendants(table(), s.cmd.Process.Pid) {
+		mine[fmt.Sprint(p.pid)] = true
+	}
+	found := false
+	filepath.WalkDir(filepath.Join("/sys/fs/cgroup", group), func(path string, d os.DirEntry, err error) error {
+		if err != nil || !d.IsDir() {
+			return nil
+		}
+		procs, _ := os.ReadFile(filepath.Join(path, "cgroup.procs"))
+		for pid := range strings.FieldsSeq(string(procs)) {
+			found = found || mine[pid]
+		}
+		return nil
+	})
+	return found
+}
+
+// brokenConnection tells a connection that ended under the caller from an answer
+// of the server.
+func brokenConnection(err error) bool {
+	var op *net.OpError
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.As(err, &op)
+}
+
+// TestKillAgain kills the server four times, at other moments of its life: just
+// started, while sandboxes are made, with frozen environments, while it ends.
+func TestKillAgain(t *testing.T) {
+	dir := t.TempDir()
+	s := startIn(t, dir)
+	s.deployKeeping(t, "survivor", goEcho(t))
+	for i, moment := range []func(){
+		func() {},
+		func() { s.fire(t.Context(), []string{"survivor"}, 10, func(int) time.Duration { return time.Second }) },
+		func() { s.invoke(t, "survivor", map[string]any{}); s.filled(t) },
+		func() { s.invoke(t, "survivor", map[string]any{}); s.terminate() },
+	} {
+		moment()
+		s.kill()
+		next := startIn(t, dir)
+		if err := s.leftNothingTo(next); err != nil {
+			t.Errorf("kill %d left: %v", i, err)
+		}
+		s = next
+		var got echoed
+		s.invoke(t, "survivor", map[string]any{"value": i}).decode(t, &got)
+		if string(got.Value) != fmt.Sprint(i) {
+			t.Errorf("after kill %d: %+v", i, got)
+		}
+	}
+}
+
+// TestTerminate ends the server in good order while functions run: their callers
+// get their answers, later ones are turned away, and a new server has it all.
+func TestTerminate(t *testing.T) {
+	dir := t.TempDir()
+	s := startIn(t, dir)
+	names := s.three(t)
+	for _, name := range names {
+		s.invoke(t, name, map[string]any{})
+	}
+	v := s.fire(t.Context(), names, 6, func(int) time.Duration { return 2 * time.Second })
+	s.busy(t, names)
+	s.terminate()
+	v.wait.Wait()
+	if v.good != 6 || len(v.errs) > 0 || len(v.bad) > 0 {
+		t.Errorf("%d of 6 right answers; errors %v; wrong %v", v.good, v.errs, v.bad)
+	}
+	select {
+	case <-s.ended:
+	case <-time.After(stopLimit):
+		t.Fatal("the server does not end")
+	}
+	if s.status != nil {
+		t.Errorf("the server ended with %v", s.status)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "server.json")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("server.json: %v", err)
+	}
+	if err := s.leftNothing(); err != nil {
+		t.Error(err)
+	}
+	again := startIn(t, dir)
+	for _, name := range names {
+		again.invoke(t, name, map[string]any{"value": 1}).decode(t, &echoed{})
+	}
+}
+
+// busy waits until the log of each function says that an invocation has begun
+// and not ended.
+func (s *server) busy(t *testing.T, names []string) {
+	t.Helper()
+	err := eventually(settleLimit, func() error {
+		for _, name := range names {
+			r := s.send(t, "GET", "/_thaw/logs/"+name+"?since=0&wait=0", nil, time.Now())
+			if r.status != 200 {
+				return permanent{fmt.Errorf("log of %s: %d %s", name, r.status, r.body)}
+			}
+			if strings.Count(r.body, "START RequestId") <= strings.Count(r.body, "END RequestId")+1 {
+				return fmt.Errorf("%s does not run twice", name)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,250 @@
+package e2e_test
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// kernel is what a server holds outside of itself, by name.
+type kernel struct {
+	processes, mounts, loops, cgroups, directories []string
+}
+
+// empty is nil if nothing is held.
+func (k kernel) empty() error {
+	var errs []error
+	for _, part := range k.parts() {
+		if len(part.list) > 0 {
+			errs = append(errs, fmt.Errorf("%d %s: %s", len(part.list), part.name, strings.Join(part.list, ", ")))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+type part struct {
+	name string
+	list []string
+}
+
+func (k kernel) parts() []part {
+	return []part{
+		{"processes", k.processes}, {"mounts", k.mounts}, {"loop devices", k.loops},
+		{"cgroups", k.cgroups}, {"directories", k.directories},
+	}
+}
+
+// observe looks at what the server holds. While it lives its processes are its
+// descendants; when it has ended, orphans are children of this process.
+func (s *server) observe() kernel {
+	select {
+	case <-s.ended:
+	default:
+		s.learnGroups()
+	}
+	return kernel{
+		processes:   s.processes(),
+		mounts:      s.mounts(),
+		loops:       s.loops(),
+		cgroups:     s.cgroups(),
+		directories: s.directories(),
+	}
+}
+
+// noMoreThan waits until the server holds no more of each kind than before.
+func (s *server) noMoreThan(t testing.TB, before kernel) {
+	t.Helper()
+	err := eventually(settleLimit, func() error {
+		now, then := s.observe().parts(), before.parts()
+		var errs []error
+		for i := range now {
+			if len(now[i].list) > len(then[i].list) {
+				errs = append(errs, fmt.Errorf("%d %s, were %d: %s", len(now[i].list), now[i].name,
+					len(then[i].list), strings.Join(now[i].list, ", ")))
+			}
+		}
+		return errors.Join(errs...)
+	})
+	if err != nil {
+		t.Errorf("the server holds more than before the test: %v", err)
+	}
+}
+
+// filled waits until the server has all paused sandboxes that it wants: its
+// processes and groups stay the same for a while.
+func (s *server) filled(t testing.TB) kernel {
+	t.Helper()
+	const while = 500 * time.Millisecond
+	last, since := s.observe(), time.Now()
+	err := eventually(settleLimit, func() error {
+		now := s.observe()
+		if !slices.Equal(now.processes, last.processes) || !slices.Equal(now.cgroups, last.cgroups) {
+			last, since = now, time.Now()
+		}
+		if time.Since(since) < while {
+			return errors.New("it still makes sandboxes")
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return last
+}
+
+// process is one line of the process table.
+type process struct {
+	pid, parent int
+	state       byte
+	name        string
+}
+
+// table reads the process table, by the parents.
+func table() map[int][]process {
+	children := make(map[int][]process)
+	entries, _ := os.ReadDir("/proc")
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		stat, err := os.ReadFile("/proc/" + e.Name() + "/stat")
+		if err != nil {
+			continue // it has ended
+		}
+		open, end := strings.IndexByte(string(stat), '('), strings.LastIndexByte(string(stat), ')')
+		fields := strings.Fields(string(stat[end+1:]))
+		parent, _ := strconv.Atoi(fields[1])
+		children[parent] = append(children[parent], process{pid, parent, fields[0][0], string(stat[open+1 : end])})
+	}
+	return children
+}
+
+// descendants lists the processes below pid; those that have ended and wait for
+// their parent do not count.
+func descendants(children map[int][]process, pid int) []process {
+	var all []process
+	for _, p := range children[pid] {
+		if p.state != 'Z' {
+			all = append(all, p)
+		}
+		all = append(all, descendants(children, p.pid)...)
+	}
+	return all
+}
+
+func (s *server) processes() []string {
+	children := table()
+	var found []process
+	select {
+	case <-s.ended:
+		found = orphans(children)
+	default:
+		found = descendants(children, s.cmd.Process.Pid)
+	}
+	var names []string
+	for _, p := range found {
+		names = append(names, fmt.Sprintf("%s (%d)", p.name, p.pid))
+	}
+	slices.Sort(names)
+	return names
+}
+
+// orphans lists the children of this process that are no server of a living
+// test: what a server that has ended left. Those that have ended are buried.
+func orphans(children map[int][]process) []process {
+	var found []process
+	for _, p := range children[os.Getpid()] {
+		if house.serves(p.pid) {
+			continue
+		}
+		if p.state == 'Z' {
+			syscall.Wait4(p.pid, nil, syscall.WNOHANG, nil)
+			continue
+		}
+		found = append(found, p)
+		found = append(found, descendants(children, p.pid)...)
+	}
+	return found
+}
+
+// mounts lists the mounts that name the server's data directory.
+func (s *server) mounts() []string {
+	info, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return []string{err.Error()}
+	}
+	var found []string
+	for line := range strings.Lines(string(info)) {
+		if strings.Contains(line, s.dir) {
+			found = append(found, strings.TrimSpace(line))
+		}
+	}
+	return found
+}
+
+// loops lists the loop devices whose file is, or was, in the data directory.
+func (s *server) loops() []string {
+	files, _ := filepath.Glob("/sys/block/loop*/loop/backing_file")
+	var found []string
+	for _, file := range files {
+		backing, err := os.ReadFile(file)
+		if err == nil && strings.HasPrefix(string(backing), s.dir+"/") {
+			found = append(found, strings.TrimSpace(string(backing)))
+		}
+	}
+	return found
+}
+
+// learnGroups remembers in which cgroups the server's processes are, so that
+// those can be looked for when the server is gone. Its own groups are named
+// thaw- and a word.
+func (s *server) learnGroups() {
+	for _, p := range descendants(table(), s.cmd.Process.Pid) {
+		lines, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", p.pid))
+		if err != nil {
+			continue
+		}
+		for name := range strings.FieldsFuncSeq(string(lines), func(r rune) bool { return r == '/' || r == '\n' }) {
+			if strings.HasPrefix(name, "thaw-") {
+				s.groups[name] = true
+			}
+		}
+	}
+}
+
+// cgroups lists the server's groups in every hierarchy, with those inside.
+func (s *server) cgroups() []string {
+	var found []string
+	filepath.WalkDir("/sys/fs/cgroup", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() {
+			return nil
+		}
+		for name := range strings.SplitSeq(path, "/") {
+			if s.groups[name] {
+				found = append(found, strings.TrimPrefix(path, "/sys/fs/cgroup/"))
+				break
+			}
+		}
+		return nil
+	})
+	return found
+}
+
+// directories lists what belongs to single sandboxes below the data directory.
+func (s *server) directories() []string {
+	entries, _ := filepath.Glob(filepath.Join(s.dir, "sandboxes", "*"))
+	var found []string
+	for _, path := range entries {
+		found = append(found, strings.TrimPrefix(path, s.dir+"/"))
+	}
+	return found
+}

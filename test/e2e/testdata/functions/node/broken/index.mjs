@@ -1,0 +1,2 @@
+// Fails while it is imported.
+throw new RangeError("Runtime startup fails");

@@ -1,0 +1,84 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// varying is what differs from run to run or from host to host in a listing,
+// and the word that stands for it.
+var varying = []struct {
+	expression *regexp.Regexp
+	word       string
+}{
+	{regexp.MustCompile(`\d{4}/\d\d/\d\d/\[\$LATEST\][0-9a-f]{32}`), "STREAM"},
+	{regexp.MustCompile(`\b[0-9a-f]{64}\b`), "SHA256"},
+	{regexp.MustCompile(`/dev/loop\d+`), "/dev/loopN"},
+}
+
+// TestView compares all that a function can see with a golden file: identity,
+// limits, variables, mounts, files, devices, processes, interfaces. A change of
+// it is a change of the isolation and has to be looked at.
+func TestView(t *testing.T) {
+	s := shared(t)
+	s.deploy(t, "view", spec{
+		runtime: "provided.al2023", handler: "bootstrap", zip: bootstrap(t, "view"), memory: 512,
+		env: map[string]string{"GREETING": "hello"},
+	})
+	var text string
+	s.invoke(t, "view", map[string]any{}).decode(t, &text)
+	for _, secret := range []string{s.dir, s.secret, s.accessID, clone(t)} {
+		if strings.Contains(text, secret) {
+			t.Errorf("the function sees %q", secret)
+		}
+	}
+	for _, v := range varying {
+		text = v.expression.ReplaceAllString(text, v.word)
+	}
+	golden := filepath.Join("testdata", "view.golden")
+	if *update {
+		if err := os.WriteFile(golden, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(text, "\n")); diff != "" {
+		t.Errorf("what a function sees has changed (-want +got); -update writes it anew:\n%s", diff)
+	}
+}
+
+// TestSecretsStayInside looks for the function's variables where others could
+// read them: in the server's log.
+func TestSecretsStayInside(t *testing.T) {
+	s := shared(t)
+	sp := goEcho(t)
+	sp.env = map[string]string{"GREETING": "a secret greeting 8f2c"}
+	s.deploy(t, "secret", sp)
+	event := map[string]any{"value": "a secret event 77a1"}
+	var got struct{ Greeting string }
+	s.invoke(t, "secret", event).decode(t, &got)
+	if got.Greeting != sp.env["GREETING"] {
+		t.Fatalf("greeting %q", got.Greeting)
+	}
+	encoded, err := json.Marshal(event["value"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, secret := range []string{sp.env["GREETING"], strings.Trim(string(encoded), `"`), s.secret} {
+		if strings.Contains(s.stderr.String(), secret) {
+			t.Errorf("the server's log has %q", secret)
+		}
+	}
+}
