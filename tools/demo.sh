@@ -69,10 +69,10 @@ start() {
 # environment and in the same once more.
 show() {
 	say "thaw deploy examples/$1 --runtime $2"
-	bin/thaw deploy "examples/$1" --name "hello-$1" --runtime "$2" --memory 256 --timeout 10
+	bin/thaw deploy "examples/$1" --name "hello-$1" --runtime "$2" --memory 256 --timeout 10 2>&1
 	for kind in cold warm; do
 		say "thaw invoke hello-$1 --tail   ($kind)"
-		bin/thaw invoke "hello-$1" --payload "{\"name\":\"$1\"}" --tail
+		bin/thaw invoke "hello-$1" --payload "{\"name\":\"$1\"}" --tail 2>&1
 	done
 }
 
