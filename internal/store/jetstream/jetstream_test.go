@@ -1,6 +1,7 @@
 package jetstream_test
 
 import (
+	"context"
 	"log/slog"
 	"runtime"
 	"testing"
@@ -13,11 +14,15 @@ import (
 
 func open(t testing.TB, dir string) store.Store {
 	t.Helper()
-	s, err := jetstream.Open(t.Context(), jetstream.Options{Dir: dir, Logger: slog.New(slog.DiscardHandler)})
+	s, err := openStore(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
+}
+
+func openStore(ctx context.Context, dir string) (*jetstream.Store, error) {
+	return jetstream.Open(ctx, jetstream.Options{Dir: dir, Logger: slog.New(slog.DiscardHandler)})
 }
 
 func TestConformance(t *testing.T) {
@@ -31,7 +36,7 @@ func TestOneProcessOwnsTheDirectory(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
 	defer s.Close()
-	second, err := jetstream.Open(t.Context(), jetstream.Options{Dir: dir, Logger: slog.New(slog.DiscardHandler)})
+	second, err := openStore(t.Context(), dir)
 	if err == nil {
 		second.Close()
 		t.Fatal("the directory was opened twice")

@@ -17,6 +17,10 @@ const (
 	groupSize = 64
 	// groupBytes bounds a group likewise.
 	groupBytes = 8 << 20
+	// worthGrouping is the size from which a group is faster than its messages one
+	// by one: the server stages a batch in files of its own first, which costs as
+	// much as several syncs.
+	worthGrouping = 8
 
 	// Headers of an atomic batch, from the server's architecture decision 50.
 	headerBatchID       = "Nats-Batch-Id"
@@ -44,10 +48,7 @@ type write struct {
 
 func startWriter(conn *nats.Conn) *writer {
 	w := &writer{conn: conn, calls: make(chan *write), done: make(chan struct{})}
-	// Two, so that a group gathers while the other one syncs.
-	for range 2 {
-		w.ended.Go(w.run)
-	}
+	w.ended.Go(w.run)
 	return w
 }
 
@@ -105,6 +106,13 @@ func (w *writer) commit(group []*write) {
 	var messages []*nats.Msg
 	for _, c := range group {
 		messages = append(messages, c.messages...)
+	}
+	if len(messages) < worthGrouping && len(messages) == len(group) {
+		for _, c := range group {
+			c.first, c.err = w.publish(c.messages)
+			close(c.ready)
+		}
+		return
 	}
 	last, err := w.publish(messages)
 	next := last - uint64(len(messages)) + 1
