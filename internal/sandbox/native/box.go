@@ -202,7 +202,7 @@ func (b *box) Reset(ctx context.Context) error {
 	if err := b.Thaw(); err != nil {
 		return fmt.Errorf("reset: %w", err)
 	}
-	m, err := b.ask(ctx, &question{message: pid1.KindReset})
+	m, err := b.ask(ctx, nil, func() (any, []*os.File, error) { return pid1.KindReset, nil, nil })
 	if err != nil {
 		return fmt.Errorf("reset: %w", err)
 	}

@@ -44,62 +44,75 @@ func lockFile(ctx context.Context, path string, wait time.Duration) (*os.File, e
 
 // The user and group ids of sandboxes are in a part of the number space that
 // systemd's table of well-known ranges leaves free (0x70000000 to 0x7fff0000).
-// It is parted into blocks, one per server on the host, and a block into ranges,
-// one per sandbox: range 0 of a block stays unused.
+// It is parted into ranges, one per sandbox, and these are taken from the host's
+// other servers in blocks, as many as are needed.
 const (
 	firstSandboxID = 0x70000000
 	idsPerSandbox  = 1 << 16
-	rangesPerBlock = 1 << 10
-	idBlocks       = 4
+	rangesPerBlock = 64
+	idBlocks       = 63 // the last one would reach systemd's range for foreign images
 	idLockDir      = "/run/thaw"
 )
 
 // idRanges gives each living sandbox user ids of its own.
 type idRanges struct {
-	lock  *os.File
-	block uint32
-
-	mu   sync.Mutex
-	next uint32
-	used map[uint32]struct{}
+	mu    sync.Mutex
+	locks []*os.File // one per block
+	free  []uint32   // first ids; those that were given back are the last
 }
 
 func openIDRanges() (*idRanges, error) {
+	r := &idRanges{}
 	if err := os.MkdirAll(idLockDir, 0o700); err != nil {
 		return nil, fmt.Errorf("make lock directory: %w", err)
 	}
+	return r, r.addBlock()
+}
+
+// addBlock takes a block that no other server has. This one's own are locked for
+// it too.
+func (r *idRanges) addBlock() error {
 	for block := range uint32(idBlocks) {
 		lock, err := lockFile(context.Background(), filepath.Join(idLockDir, fmt.Sprintf("ids-%d", block)), 0)
 		if errors.Is(err, errLocked) {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("lock user ids: %w", err)
+			return fmt.Errorf("lock user ids: %w", err)
 		}
-		return &idRanges{lock: lock, block: block, used: map[uint32]struct{}{}}, nil
+		r.locks = append(r.locks, lock)
+		for i := range uint32(rangesPerBlock) {
+			r.free = append(r.free, firstSandboxID+(block*rangesPerBlock+i)*idsPerSandbox)
+		}
+		return nil
 	}
-	return nil, fmt.Errorf("all %d blocks of user ids are taken by other servers on this host", idBlocks)
+	return fmt.Errorf("all %d ranges of user ids on this host are taken", idBlocks*rangesPerBlock)
 }
 
-// take returns the first id of a range. A range that was given back is the last
-// to be taken again.
+// take returns the first id of a range.
 func (r *idRanges) take() (uint32, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for range rangesPerBlock {
-		r.next = (r.next + 1) % rangesPerBlock
-		if _, taken := r.used[r.next]; r.next != 0 && !taken {
-			r.used[r.next] = struct{}{}
-			return firstSandboxID + (r.block*rangesPerBlock+r.next)*idsPerSandbox, nil
+	if len(r.free) == 0 {
+		if err := r.addBlock(); err != nil {
+			return 0, err
 		}
 	}
-	return 0, fmt.Errorf("all %d ranges of user ids are in use", rangesPerBlock-1)
+	first := r.free[0]
+	r.free = r.free[1:]
+	return first, nil
 }
 
 func (r *idRanges) put(first uint32) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.used, (first-firstSandboxID)/idsPerSandbox%rangesPerBlock)
+	r.free = append(r.free, first)
 }
 
-func (r *idRanges) close() error { return r.lock.Close() }
+func (r *idRanges) close() error {
+	var errs []error
+	for _, lock := range r.locks {
+		errs = append(errs, lock.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -15,8 +15,12 @@ import (
 	"thaw/internal/sandbox/native"
 )
 
-// program is thaw-init, built once per run.
-var program []byte
+// program is thaw-init and probeDir the directory of the program that the tests
+// run inside; both are built once per run.
+var (
+	program  []byte
+	probeDir string
+)
 
 func TestMain(m *testing.M) {
 	os.Exit(run(m))
@@ -29,28 +33,38 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	file := filepath.Join(dir, "thaw-init")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", file, "thaw/cmd/thaw-init")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build thaw-init: %v\n%s", err, out)
+	if err := os.Chmod(dir, 0o755); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	if program, err = os.ReadFile(file); err != nil {
+	probeDir = filepath.Join(dir, "probe")
+	for name, pkg := range map[string]string{"thaw-init": "thaw/cmd/thaw-init", "probe/probe": "./testdata/probe"} {
+		build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", filepath.Join(dir, name), pkg)
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := build.CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "build %s: %v\n%s", pkg, err, out)
+			return 1
+		}
+	}
+	if program, err = os.ReadFile(filepath.Join(dir, "thaw-init")); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return m.Run()
 }
 
-// open returns a driver whose state directory is the test's own.
+// open returns a driver whose state directory is the test's own, and checks at the
+// test's end that nothing of it is left.
 func open(t testing.TB, poolSize int) *native.Driver {
 	t.Helper()
-	d := openAt(t, t.TempDir(), poolSize)
+	dir := t.TempDir()
+	before := observe(t, dir)
+	d := openAt(t, dir, poolSize)
 	t.Cleanup(func() {
 		if err := d.Close(); err != nil {
 			t.Errorf("Close: %v", err)
 		}
+		before.compare(t, dir)
 	})
 	return d
 }
@@ -85,7 +99,49 @@ func create(t testing.TB, d sandbox.Driver, spec sandbox.Spec) sandbox.Sandbox {
 	return s
 }
 
-// shell runs a script inside to its end and returns what it has printed.
+// probe starts the probe inside, which must be attached.
+func probe(t testing.TB, s sandbox.Sandbox, args ...string) (sandbox.Running, sandbox.PipeReader) {
+	t.Helper()
+	r, w, err := s.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	p, err := s.Start(t.Context(), sandbox.Process{
+		Path: "/var/task/probe", Args: append([]string{"probe"}, args...), Dir: "/tmp", Stdout: w, Stderr: w,
+	})
+	w.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p, r
+}
+
+// result awaits the end of the probe and returns what it has printed.
+func result(t testing.TB, p sandbox.Running, r io.Reader) (string, sandbox.ExitStatus) {
+	t.Helper()
+	out, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-p.Exited():
+	case <-time.After(patience):
+		t.Fatal("the process does not end")
+	}
+	return string(out), p.Status()
+}
+
+// patience bounds every wait for something that must come.
+const patience = time.Minute
+
+func attachProbe(t testing.TB, s sandbox.Sandbox) {
+	t.Helper()
+	if err := s.Attach(t.Context(), sandbox.Mount{Sources: []string{probeDir}, Target: "/var/task"}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func shell(t testing.TB, s sandbox.Sandbox, script string) (string, sandbox.ExitStatus) {
 	t.Helper()
 	r, w, err := s.Pipe()
@@ -101,14 +157,5 @@ func shell(t testing.TB, s sandbox.Sandbox, script string) (string, sandbox.Exit
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case <-p.Exited():
-	case <-time.After(30 * time.Second):
-		t.Fatal("the script does not end")
-	}
-	return string(out), p.Status()
+	return result(t, p, r)
 }

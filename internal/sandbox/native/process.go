@@ -65,14 +65,11 @@ func (b *box) Start(ctx context.Context, spec sandbox.Process) (sandbox.Running,
 		return nil, fmt.Errorf("start %q: %w", spec.Path, err)
 	}
 	p := &process{box: b, exited: make(chan struct{})}
-	m, placements, err := b.startMessage(spec, present, p)
-	if err != nil {
-		return nil, fmt.Errorf("start %q: %w", spec.Path, err)
-	}
-	answer, err := b.ask(ctx, &question{message: m, files: append(placements, files...), process: p})
-	if len(placements) > 0 {
-		b.closePlaced()
-	}
+	answer, err := b.ask(ctx, p, func() (any, []*os.File, error) {
+		m, placements, err := b.startMessage(spec, present, p)
+		return m, append(placements, files...), err
+	})
+	b.closePlaced()
 	if err != nil {
 		return nil, fmt.Errorf("start %q: %w", spec.Path, err)
 	}
@@ -122,6 +119,9 @@ func (b *box) startMessage(spec sandbox.Process, present []bool, p *process) (pi
 func (b *box) closePlaced() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if !b.started || b.pending == nil {
+		return
+	}
 	for _, place := range b.pending {
 		if place.mount != b.scratch.mount && place.mount != b.shm {
 			place.mount.Close()
@@ -162,17 +162,18 @@ func (b *box) descriptors(spec sandbox.Process) (files []*os.File, present []boo
 
 // question is a message that PID 1 answers.
 type question struct {
-	message   any
-	files     []*os.File
 	process   *process // of a Start
 	answer    chan any
 	abandoned bool // nobody waits any more
 }
 
-// ask sends a question and waits for its answer, for PID 1's death or for ctx.
-// One is open at a time: an answer that nobody waits for any more is awaited by
-// the next.
-func (b *box) ask(ctx context.Context, q *question) (any, error) {
+// ask sends what compose returns and waits for the answer, for PID 1's death or
+// for ctx. One question is open at a time: an answer that nobody waits for any
+// more is awaited by the next.
+func (b *box) ask(ctx context.Context, p *process, compose func() (any, []*os.File, error)) (any, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	select {
 	case <-b.turn:
 	case <-b.done:
@@ -180,19 +181,10 @@ func (b *box) ask(ctx context.Context, q *question) (any, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	q.answer = make(chan any, 1)
-	b.mu.Lock()
-	b.question = q
-	b.mu.Unlock()
-	if err := b.channel.send(q.message, q.files...); err != nil {
-		b.mu.Lock()
-		b.question = nil
-		b.mu.Unlock()
+	q := &question{process: p, answer: make(chan any, 1)}
+	if err := b.send(q, compose); err != nil {
 		b.turn <- struct{}{}
-		if errors.Is(err, unix.E2BIG) {
-			return nil, err
-		}
-		return nil, fmt.Errorf("%w: %w", sandbox.ErrDestroyed, err)
+		return nil, err
 	}
 	select {
 	case a := <-q.answer:
@@ -205,6 +197,27 @@ func (b *box) ask(ctx context.Context, q *question) (any, error) {
 		q.abandoned = true
 		return nil, ctx.Err()
 	}
+}
+
+func (b *box) send(q *question, compose func() (any, []*os.File, error)) error {
+	m, files, err := compose()
+	if err != nil {
+		return err
+	}
+	b.mu.Lock()
+	b.question = q
+	b.mu.Unlock()
+	err = b.channel.send(m, files...)
+	if err == nil {
+		return nil
+	}
+	b.mu.Lock()
+	b.question = nil
+	b.mu.Unlock()
+	if errors.Is(err, unix.E2BIG) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", sandbox.ErrDestroyed, err)
 }
 
 // answered hands an answer to who has asked. A process that nobody waits for any
