@@ -90,7 +90,9 @@ for pair in python:python node:nodejs; do
 	show "${pair%:*}" "$(find "$runtimes"/*/runtime.json | sed 's|/runtime.json$||; s|.*/||' | newest "$family")"
 done
 
-say "done. Now the ordinary tools:"
+where='here'
+[ ! -t 0 ] || where="in another terminal, in $PWD"
+say "done. Now the ordinary tools, $where:"
 cat <<EOF
     eval "\$(bin/thaw env)"
     aws lambda list-functions
