@@ -13,7 +13,7 @@ import (
 // a scan; a bad payload is looked at again for the words that the service's
 // parser has for it.
 func checkJSON(payload []byte) error {
-	if json.Valid(payload) && utf8.Valid(payload) {
+	if validJSON(payload) {
 		return nil
 	}
 	what, column, line := complain(payload)
@@ -80,10 +80,13 @@ func offence(payload []byte) int {
 	if bad := notUTF8(payload); bad < at {
 		at = bad
 	}
-	for at > 0 && at < len(payload) && isLetter(payload[at-1]) && !insideString(payload, at) {
-		at--
+	at = max(at, 0)
+	if at < len(payload) && !insideString(payload, at) { // then the word before it is outside too
+		for at > 0 && isLetter(payload[at-1]) {
+			at--
+		}
 	}
-	return max(at, 0)
+	return at
 }
 
 func asSyntax(err error, target **json.SyntaxError) bool {
@@ -106,10 +109,13 @@ func notUTF8(b []byte) int {
 
 func isLetter(c byte) bool { return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' }
 
+// maxWord bounds the part of a payload that an error repeats, in bytes.
+const maxWord = 256
+
 // wordAt is the letters and digits at an index, if they start with a letter.
 func wordAt(b []byte, at int) string {
 	end := at
-	for end < len(b) && (isLetter(b[end]) || end > at && (b[end] >= '0' && b[end] <= '9' || b[end] == '_')) {
+	for end < min(len(b), at+maxWord) && (isLetter(b[end]) || end > at && (b[end] >= '0' && b[end] <= '9' || b[end] == '_')) {
 		end++
 	}
 	return string(b[at:end])
