@@ -119,7 +119,7 @@ func (l load) close() {
 	}
 }
 
-// run calls for the given time and returns each call's latency.
+// run calls for the given time, once at least, and returns each call's latency.
 func (l load) run(request []byte, d time.Duration) ([]time.Duration, error) {
 	var (
 		wg   sync.WaitGroup
@@ -131,12 +131,13 @@ func (l load) run(request []byte, d time.Duration) ([]time.Duration, error) {
 	for _, c := range l {
 		wg.Go(func() {
 			took := make([]time.Duration, 0, 1<<12)
-			var err error
-			for err == nil && time.Now().Before(end) {
-				var one time.Duration
-				if one, err = c.call(request); err == nil {
-					took = append(took, one)
+			one, err := c.call(request)
+			for err == nil {
+				took = append(took, one)
+				if time.Now().After(end) {
+					break
 				}
+				one, err = c.call(request)
 			}
 			mu.Lock()
 			defer mu.Unlock()

@@ -118,7 +118,7 @@ func (f function) environ() []string {
 		"LAMBDA_RUNTIME_DIR=/var/runtime",
 		"LANG=en_US.UTF-8",
 		"TZ=:UTC",
-		"PATH=/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin",
+		"PATH=/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/usr/sbin:/sbin:/opt/bin",
 		"LD_LIBRARY_PATH=/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib",
 		"PYTHONPATH=/var/runtime",
 		"NODE_PATH=/var/runtime/node_modules:/var/runtime:/var/task",

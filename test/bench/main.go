@@ -47,8 +47,9 @@ func main() {
 	flag.StringVar(&c.out, "out", "build/bench.json", "`file` for the results")
 	flag.StringVar(&c.only, "only", "", "run the scenarios whose name matches this `expression`")
 	flag.StringVar(&c.against, "against", "", "compare the limit program not with the server but with this other `build` of it;\n\"self\" is the same one: what differs then is noise")
-	flag.DurationVar(&c.plan.slice, "slice", 400*time.Millisecond, "length of one slice of a warm scenario")
-	flag.IntVar(&c.plan.rounds, "rounds", 10, "slices per side")
+	flag.IntVar(&c.plan.repeats, "repeats", 3, "times that a warm scenario is measured, each with new environments")
+	flag.IntVar(&c.plan.rounds, "rounds", 4, "slices per side in each of them")
+	flag.DurationVar(&c.plan.slice, "slice", 400*time.Millisecond, "length of one slice")
 	flag.IntVar(&c.plan.colds, "colds", 40, "cold invocations per side")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
@@ -104,7 +105,7 @@ func (c config) sides(ctx context.Context) (both [2]side, closeBoth func(), err 
 		return both, nil, err
 	}
 	if c.against != "" {
-		other := &limitSide{work: c.work, binary: c.against, running: map[string]target{}}
+		other := &limitSide{work: c.work, binary: c.against, running: map[string]*limitProcess{}}
 		if c.against == "self" {
 			other.binary = limit.binary
 		}

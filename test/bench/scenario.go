@@ -8,7 +8,8 @@ import (
 
 // side is one of the two programs that are compared.
 type side interface {
-	// warm readies a function to be invoked by n callers at a time.
+	// warm readies a function to be invoked by n callers at a time, in environments
+	// that are not older than this call.
 	warm(ctx context.Context, f function, n int) (target, error)
 	// cold readies a function so that the next invocation starts an environment.
 	cold(ctx context.Context, f function) (target, error)
@@ -30,43 +31,53 @@ const (
 
 // plan says how long to measure.
 type plan struct {
-	slice  time.Duration // of a warm scenario, for each side
-	rounds int           // slices per side
-	colds  int           // cold invocations per side
+	repeats int           // of a warm scenario, each with new environments
+	rounds  int           // slices per side and repetition
+	slice   time.Duration // for each side
+	colds   int           // cold invocations per side
 }
 
 // measureWarm compares the sides in short alternating slices, so that whatever
-// else the machine does meets both alike.
+// else the machine does meets both alike. It does so several times with new
+// environments: one Node process may be half as fast again as the next one, with
+// the same code, for all its life.
 func measureWarm(ctx context.Context, p plan, sides [2]side, f function, n int) ([2]*sample, error) {
-	var samples [2]*sample
+	samples := [2]*sample{{}, {}}
+	for range p.repeats {
+		if err := repeat(ctx, p, sides, f, n, samples); err != nil {
+			return samples, err
+		}
+	}
+	return samples, nil
+}
+
+func repeat(ctx context.Context, p plan, sides [2]side, f function, n int, samples [2]*sample) error {
+	var targets [2]target
 	var loads [2]load
 	for i, s := range sides {
-		samples[i] = &sample{}
-		t, err := s.warm(ctx, f, n)
-		if err != nil {
-			return samples, err
+		var err error
+		if targets[i], err = s.warm(ctx, f, n); err != nil {
+			return err
 		}
-		if loads[i], err = open(t.address, n); err != nil {
-			return samples, err
+		if loads[i], err = open(targets[i].address, n); err != nil {
+			return err
 		}
 		defer loads[i].close()
-		if _, err := loads[i].run(t.request, warmUp); err != nil {
-			return samples, fmt.Errorf("warm up: %w", err)
+		for _, d := range []time.Duration{0, warmUp} { // first, all environments start
+			if _, err := loads[i].run(targets[i].request, d); err != nil {
+				return fmt.Errorf("warm up: %w", err)
+			}
 		}
 	}
 	for round := range p.rounds {
 		for k := range sides {
 			i := (round + k) % 2 // each side goes first as often as the other
-			t, err := sides[i].warm(ctx, f, n)
-			if err != nil {
-				return samples, err
-			}
-			if err := samples[i].slice(loads[i], t, p.slice); err != nil {
-				return samples, err
+			if err := samples[i].slice(loads[i], targets[i], p.slice); err != nil {
+				return err
 			}
 		}
 	}
-	return samples, nil
+	return nil
 }
 
 // slice adds one slice's calls to a sample.

@@ -83,10 +83,7 @@ func readKeys(ctx context.Context, binary, data string) (aws.Credentials, error)
 func (s *thawSide) close() { s.server.stop() }
 
 func (s *thawSide) warm(ctx context.Context, f function, _ int) (target, error) {
-	if err := s.deploy(ctx, f); err != nil {
-		return target{}, err
-	}
-	return s.target(ctx, f)
+	return s.cold(ctx, f)
 }
 
 // cold changes the function's configuration: environments of the older one are

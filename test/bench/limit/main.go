@@ -41,10 +41,6 @@ func run(listen string, n int, cold bool, command []string) error {
 	if len(command) == 0 {
 		return errors.New("no command given")
 	}
-	front, err := net.Listen("tcp", listen)
-	if err != nil {
-		return err
-	}
 	s := &server{command: command, idle: newStack()}
 	if !cold {
 		for range n {
@@ -54,6 +50,11 @@ func run(listen string, n int, cold bool, command []string) error {
 			}
 			defer p.kill()
 		}
+		s.idle.full(n)
+	}
+	front, err := net.Listen("tcp", listen)
+	if err != nil {
+		return err
 	}
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
@@ -86,6 +87,7 @@ func (s *server) start(waiting func(*process)) (*process, error) {
 	cmd := exec.Command(s.command[0], s.command[1:]...)
 	cmd.Env = append(os.Environ(), "AWS_LAMBDA_RUNTIME_API="+l.Addr().String())
 	cmd.Stderr = os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		l.Close()
 		return nil, err

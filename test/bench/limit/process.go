@@ -163,3 +163,14 @@ func (s *stack) push(p *process) {
 	}
 	s.idle = append(s.idle, p)
 }
+
+// full waits until n processes are idle.
+func (s *stack) full(n int) {
+	var all []*process
+	for range n {
+		all = append(all, s.pop())
+	}
+	for _, p := range all {
+		s.push(p)
+	}
+}
