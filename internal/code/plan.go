@@ -2,6 +2,7 @@ package code
 
 import (
 	"archive/zip"
+	"cmp"
 	"errors"
 	"io"
 	"io/fs"
@@ -77,9 +78,8 @@ func readDirectory(s *source, size int64, l Limits) (*zip.Reader, error) {
 	return zr, nil
 }
 
-// plan decides what a zip's entries become, parents before children's links, and
-// refuses what may not be made. Of two files with one name the later one is
-// taken, as unzip does.
+// plan decides what a zip's entries become, and refuses what may not be made. Of
+// two files with one name the later one is taken, as unzip does.
 func plan(zr *zip.Reader, l Limits) ([]entry, error) {
 	if err := checkSizes(zr.File, l); err != nil {
 		return nil, err
@@ -149,12 +149,7 @@ func checkOverlap(files []*zip.File) error {
 			spans = append(spans, span{uint64(from), uint64(from) + f.CompressedSize64})
 		}
 	}
-	slices.SortFunc(spans, func(a, b span) int {
-		if a.from < b.from {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.from, b.from) })
 	for i := 1; i < len(spans); i++ {
 		if spans[i].from < spans[i-1].to {
 			return errBadZip()
