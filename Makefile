@@ -50,6 +50,7 @@ test:
 	@tools/prerequisites.sh test
 	@$(MAKE) --no-print-directory build runtimes
 	@tools/venv.sh build/venv
+	@PATH=$(CURDIR)/build/venv/bin:$$PATH tools/awsapigen/fetch.sh build/model >/dev/null
 	@go build -o build/testreport ./tools/testreport
 	@THAW_E2E_PROGRAM=$(CURDIR)/bin/thaw THAW_E2E_RUNTIMES=$(CURDIR)/build/runtimes THAW_E2E_VENV=$(CURDIR)/build/venv THAW_E2E_REQUIRE=1 \
 		build/testreport -json build/test.json go test -json -count=1 -p 2 -timeout 20m $(GOTEST)
@@ -60,7 +61,9 @@ bench:
 	go run ./test/bench
 
 generate:
-	go run ./tools/awsapigen -wheel "$$(tools/awsapigen/fetch.sh build/model)" -overlay tools/awsapigen/lambda.json -out internal/awsapi/gen/lambda
+	@tools/prerequisites.sh generate
+	@tools/venv.sh build/venv
+	PATH=$(CURDIR)/build/venv/bin:$$PATH go run ./tools/awsapigen -wheel "$$(tools/awsapigen/fetch.sh build/model)" -overlay tools/awsapigen/lambda.json -out internal/awsapi/gen/lambda
 
 lint:
 	@unformatted=$$(gofmt -l cmd internal test tools examples 2>/dev/null); \

@@ -4,13 +4,14 @@
 #   tools/prerequisites.sh build      compile
 #   tools/prerequisites.sh serve      compile and run the server
 #   tools/prerequisites.sh test       the same, and the tests with Amazon's clients
+#   tools/prerequisites.sh generate   compile, and fetch the service model from PyPI
 #
 # As root, on Debian and Ubuntu, missing packages are installed, and said so.
 # Otherwise it says what is missing and fails. What the managed runtimes need to
 # be built, runtimes/build.sh looks after itself.
 set -eu
 
-purpose=${1:?usage: prerequisites.sh build|serve|test}
+purpose=${1:?usage: prerequisites.sh build|serve|test|generate}
 packages=''
 problems=''
 
@@ -31,16 +32,22 @@ if ! command -v go >/dev/null 2>&1; then
 	exit 1
 fi
 
-[ -e /etc/ssl/certs/ca-certificates.crt ] || missing ca-certificates 'certificates of authorities (downloads of modules and packages)'
-if [ "$purpose" != build ]; then
+authorities=''
+for bundle in /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem; do
+	[ ! -e "$bundle" ] || authorities=$bundle
+done
+[ -n "$authorities" ] || missing ca-certificates 'certificates of authorities (downloads of modules and packages)'
+case $purpose in serve | test)
 	need mkfs.ext4 e2fsprogs 'the disk behind the /tmp of a function'
-fi
-if [ "$purpose" = test ]; then
-	need python3 python3 "Amazon's CLI and boto3"
-	python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || missing python3-venv 'the Python module venv (Amazon'\''s CLI and boto3)'
-fi
+	;;
+esac
+case $purpose in test | generate)
+	need python3 python3 'packages of PyPI'
+	python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || missing python3-venv 'the Python module venv (packages of PyPI)'
+	;;
+esac
 
-if [ "$purpose" != build ] && [ "$(id -u)" != 0 ]; then
+if [ "$(id -u)" != 0 ] && { [ "$purpose" = serve ] || [ "$purpose" = test ]; }; then
 	echo "root is missing: sandboxes are made of namespaces, mounts and control groups. Run it with sudo." >&2
 	[ -z "$packages" ] || printf 'Also missing:%s\nInstall:%s\n' "$problems" "$packages" >&2
 	exit 1
