@@ -1,0 +1,165 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"thaw/internal/lambda"
+)
+
+// Config is everything that an operator can tell a server. It is checked once,
+// before anything is started.
+type Config struct {
+	Listen   string
+	Data     string
+	Runtimes string
+	Auth     string // "sigv4" or "none"
+	Scope    lambda.Scope
+
+	AccountConcurrency int
+	MaxEnvironments    int
+	PausedSandboxes    int
+	IdleGrace          time.Duration
+	KeepAlive          time.Duration
+	StopGrace          time.Duration
+
+	LogLevel  string
+	LogFormat string // "text" or "json"
+}
+
+const (
+	authSigV4 = "sigv4"
+	authNone  = "none"
+
+	defaultListen          = "127.0.0.1:4566"
+	defaultPausedSandboxes = 4
+	defaultStopGrace       = 30 * time.Second
+)
+
+func newServeCommand() *cobra.Command {
+	c := Config{Scope: lambda.DefaultScope}
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the server",
+		Long: `Run the server: the Lambda API, the sandboxes and everything that is kept, in
+one process and one data directory. It needs root, because it makes namespaces
+and control groups.
+
+Requests must be signed with an access key of the data directory ("thaw env"
+shows the first one); --auth none lets everybody in, and is refused unless the
+server listens on loopback only. SIGTERM or Ctrl-C ends it in good order:
+running invocations have --stop-grace to finish.`,
+		Example: `  sudo thaw serve
+  sudo thaw serve --data ./data --listen 127.0.0.1:4567
+  sudo thaw serve --auth none --keep-alive 1m`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := c.check(); err != nil {
+				return err
+			}
+			logger, err := c.logger(cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			return serve(cmd.Context(), c, logger)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&c.Listen, "listen", defaultListen, "`address` to listen on")
+	f.StringVar(&c.Data, "data", defaultDataDir(), "`directory` of everything that is kept")
+	f.StringVar(&c.Runtimes, "runtimes", defaultRuntimesDir(), "`directory` of the managed runtimes")
+	f.StringVar(&c.Auth, "auth", authSigV4, "who may call: sigv4 (signed requests) or none (everybody, on loopback only)")
+	f.StringVar(&c.Scope.Region, "region", c.Scope.Region, "region that the server stands for")
+	f.StringVar(&c.Scope.Account, "account", c.Scope.Account, "account that the server stands for, twelve digits")
+	f.IntVar(&c.AccountConcurrency, "account-concurrency", lambda.DefaultAccountConcurrency, "invocations that may run at one time")
+	f.IntVar(&c.MaxEnvironments, "max-environments", defaultMaxEnvironments(), "execution environments that may exist at one time, idle ones included")
+	f.IntVar(&c.PausedSandboxes, "paused-sandboxes", defaultPausedSandboxes, "sandboxes to keep ready for cold starts")
+	f.DurationVar(&c.IdleGrace, "idle-grace", 10*time.Millisecond, "how long an idle environment runs on before it is frozen")
+	f.DurationVar(&c.KeepAlive, "keep-alive", 10*time.Minute, "how long an idle environment is kept")
+	f.DurationVar(&c.StopGrace, "stop-grace", defaultStopGrace, "how long running invocations may go on when the server is told to stop")
+	f.StringVar(&c.LogLevel, "log-level", "info", "what the server logs: debug, info, warn or error")
+	f.StringVar(&c.LogFormat, "log-format", "text", "how the server logs: text or json")
+	return cmd
+}
+
+var twelveDigits = regexp.MustCompile(`^\d{12}$`)
+
+// check refuses what cannot work, or would not be safe.
+func (c *Config) check() error {
+	host, _, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return usageError("--listen %s: %v", c.Listen, err)
+	}
+	if c.Auth != authSigV4 && c.Auth != authNone {
+		return usageError("--auth %s: it must be sigv4 or none", c.Auth)
+	}
+	if ip := net.ParseIP(host); c.Auth == authNone && host != "localhost" && !(ip != nil && ip.IsLoopback()) {
+		return usageError("--auth none works on a loopback address only, and %s is not one", c.Listen)
+	}
+	if !twelveDigits.MatchString(c.Scope.Account) {
+		return usageError("--account %s: an account has twelve digits", c.Scope.Account)
+	}
+	for name, n := range map[string]int{
+		"--account-concurrency": c.AccountConcurrency, "--max-environments": c.MaxEnvironments, "--paused-sandboxes": c.PausedSandboxes + 1,
+	} {
+		if n < 1 {
+			return usageError("%s is too small", name)
+		}
+	}
+	if os.Geteuid() != 0 {
+		return errors.New("thaw serve needs root, to make namespaces and control groups: start it with sudo")
+	}
+	if c.Data, err = filepath.Abs(c.Data); err != nil {
+		return fmt.Errorf("--data: %w", err)
+	}
+	if c.Runtimes, err = filepath.Abs(c.Runtimes); err != nil {
+		return fmt.Errorf("--runtimes: %w", err)
+	}
+	return nil
+}
+
+func (c *Config) logger(w io.Writer) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
+		return nil, usageError("--log-level %s: it must be debug, info, warn or error", c.LogLevel)
+	}
+	opts := &slog.HandlerOptions{Level: level}
+	switch c.LogFormat {
+	case "text":
+		return slog.New(slog.NewTextHandler(w, opts)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, opts)), nil
+	}
+	return nil, usageError("--log-format %s: it must be text or json", c.LogFormat)
+}
+
+// defaultRuntimesDir is beside the data, or, for a program at CLONE/bin/thaw,
+// where "make runtimes" builds them.
+func defaultRuntimesDir() string {
+	if dir := os.Getenv("THAW_RUNTIMES"); dir != "" {
+		return dir
+	}
+	if program, err := os.Executable(); err == nil {
+		dir := filepath.Join(filepath.Dir(filepath.Dir(program)), "build", "runtimes")
+		if _, err := os.Stat(dir); err == nil {
+			return dir
+		}
+	}
+	return filepath.Join(defaultDataDir(), "runtimes")
+}
+
+// defaultMaxEnvironments is one for every 64 MiB of the machine's memory: what a
+// small environment needs while it is idle.
+func defaultMaxEnvironments() int {
+	const perEnvironment = 64 << 20
+	return int(min(max(memoryBytes()/perEnvironment, 16), lambda.DefaultAccountConcurrency))
+}

@@ -1,0 +1,286 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	apilambda "thaw/internal/api/lambda"
+	apilogs "thaw/internal/api/logs"
+	"thaw/internal/catalog"
+	"thaw/internal/code"
+	"thaw/internal/control"
+	"thaw/internal/environment"
+	"thaw/internal/iam"
+	"thaw/internal/invoke"
+	"thaw/internal/lambda"
+	"thaw/internal/pool"
+	"thaw/internal/runtimes"
+	"thaw/internal/sandbox/native"
+	"thaw/internal/sigv4"
+	"thaw/internal/store/jetstream"
+	"thaw/internal/telemetry/logs"
+)
+
+// server is the parts of a running server, in the order in which they are
+// opened. They are closed in the opposite order.
+type server struct {
+	config Config
+	logger *slog.Logger
+
+	keys     *iam.Keyring
+	store    *jetstream.Store
+	code     *code.Packages
+	catalog  *catalog.Catalog
+	driver   *native.Driver
+	runtimes *runtimes.Catalogue
+	logs     *logs.Store
+	pools    *pool.Pools
+	control  *control.Control
+	http     *http.Server
+
+	closers []func(context.Context) error
+}
+
+// serve runs a server until ctx ends, and then ends it in good order.
+func serve(ctx context.Context, c Config, logger *slog.Logger) (err error) {
+	s := &server{config: c, logger: logger}
+	defer func() {
+		// Ends even if the stop itself was interrupted; each part has its own limit.
+		err = errors.Join(err, s.close(context.WithoutCancel(ctx)))
+	}()
+	if err := s.open(ctx); err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- s.http.Serve(listener) }()
+	file := serverFile{Address: listener.Addr().String(), PID: os.Getpid(), Region: c.Scope.Region, Runtimes: c.Runtimes}
+	if err := file.write(c.Data); err != nil {
+		return errors.Join(fmt.Errorf("write %s: %w", serverFileName, err), s.http.Close())
+	}
+	defer os.Remove(filepath.Join(c.Data, serverFileName))
+	logger.Info("ready", "address", file.Address, "data", c.Data, "auth", c.Auth, "functions", len(s.catalog.Functions()))
+	select {
+	case err = <-failed:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	logger.Info("stopping", "grace", c.StopGrace)
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.StopGrace)
+	defer cancel()
+	if err := s.http.Shutdown(grace); err != nil {
+		logger.Warn("requests were cut off", "error", err)
+		s.http.Close()
+	}
+	<-failed
+	return nil
+}
+
+// onClose remembers how to end a part that was opened.
+func (s *server) onClose(f func(context.Context) error) { s.closers = append(s.closers, f) }
+
+func (s *server) close(ctx context.Context) error {
+	var errs []error
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		errs = append(errs, s.closers[i](ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// ignoringContext is the close of a part that needs no context.
+func ignoringContext(f func() error) func(context.Context) error {
+	return func(context.Context) error { return f() }
+}
+
+func (s *server) open(ctx context.Context) error {
+	if err := os.MkdirAll(s.config.Data, 0o700); err != nil {
+		return fmt.Errorf("make data directory: %w", err)
+	}
+	for _, step := range []func(context.Context) error{
+		s.openState, s.openSandboxes, s.openPools, s.openAPI,
+	} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// openState opens what is kept: keys, records, packages.
+func (s *server) openState(ctx context.Context) error {
+	var err error
+	if s.keys, err = iam.Open(s.config.Data); err != nil {
+		return err
+	}
+	s.store, err = jetstream.Open(ctx, jetstream.Options{Dir: filepath.Join(s.config.Data, "store"), Logger: s.logger})
+	if err != nil {
+		return err
+	}
+	s.onClose(ignoringContext(s.store.Close))
+	if s.catalog, err = catalog.Open(ctx, s.store.Metadata(), catalog.Options{Logger: s.logger}); err != nil {
+		return err
+	}
+	s.onClose(ignoringContext(s.catalog.Close))
+	s.code, err = code.Open(code.Options{Dir: filepath.Join(s.config.Data, "code"), Blobs: s.store.Blobs(), Logger: s.logger})
+	if err != nil {
+		return err
+	}
+	return s.code.Sweep(ctx, s.codeInUse())
+}
+
+// codeInUse tells the packages of existing versions from those of deleted ones.
+func (s *server) codeInUse() func(sha256 string) bool {
+	used := map[string]bool{}
+	for _, r := range s.catalog.Functions() {
+		used[r.Function.Latest.Code.SHA256] = true
+		for _, v := range r.Function.Versions {
+			used[v.Code.SHA256] = true
+		}
+	}
+	return func(sha256 string) bool { return used[sha256] }
+}
+
+// openSandboxes clears what a server that died has left, and opens the driver.
+func (s *server) openSandboxes(ctx context.Context) error {
+	binary, err := initBinary()
+	if err != nil {
+		return err
+	}
+	s.driver, err = native.New(ctx, native.Options{
+		StateDir: filepath.Join(s.config.Data, "sandbox"),
+		Init:     binary,
+		PoolSize: s.config.PausedSandboxes,
+		Logger:   s.logger,
+	})
+	if err != nil {
+		return err
+	}
+	s.onClose(ignoringContext(s.driver.Close))
+	left, err := s.driver.Recover(ctx)
+	if err != nil {
+		return err
+	}
+	if left.Processes+left.Cgroups+left.Mounts+left.Directories+left.LoopDevices > 0 {
+		s.logger.Info("cleared what an earlier server left", "processes", left.Processes, "cgroups", left.Cgroups,
+			"mounts", left.Mounts, "loop_devices", left.LoopDevices, "directories", left.Directories)
+	}
+	s.runtimes, err = runtimes.Open(runtimes.Options{Dir: s.config.Runtimes, Scope: s.config.Scope, Logger: s.logger})
+	return err
+}
+
+func (s *server) openPools(ctx context.Context) error {
+	s.logs = logs.NewStore(logs.Options{})
+	s.pools = pool.New(pool.Options{
+		New:             s.newEnvironment,
+		AccountLimit:    s.config.AccountConcurrency,
+		MaxEnvironments: s.config.MaxEnvironments,
+		IdleGrace:       s.config.IdleGrace,
+		KeepAlive:       s.config.KeepAlive,
+		Logger:          s.logger,
+	})
+	s.onClose(func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, s.config.StopGrace)
+		defer cancel()
+		return s.pools.Close(ctx)
+	})
+	cancel := s.catalog.Subscribe(func(r catalog.Record, deleted bool) {
+		if deleted {
+			s.pools.Changed(r.Function.Name, nil)
+			return
+		}
+		s.pools.Changed(r.Function.Name, r.Function)
+	})
+	s.onClose(func(context.Context) error { cancel(); return nil })
+	var err error
+	s.control, err = control.Open(ctx, control.Options{Catalog: s.catalog, Code: s.code, Scope: s.config.Scope, Logger: s.logger})
+	if err != nil {
+		return err
+	}
+	s.onClose(ignoringContext(s.control.Close))
+	return nil
+}
+
+// newEnvironment makes an environment for a version: its code unpacked, its
+// runtime found.
+func (s *server) newEnvironment(ctx context.Context, function string, v *lambda.Version) (pool.Environment, error) {
+	rt, err := s.runtimes.Resolve(v.Runtime)
+	if missing := new(runtimes.NotInstalledError); errors.As(err, &missing) {
+		return nil, lambda.Errorf(lambda.CodeInvalidRuntime, "%s", missing.Error())
+	} else if err != nil {
+		return nil, err
+	}
+	root, err := s.code.Root(ctx, v.Code)
+	if err != nil {
+		return nil, err
+	}
+	return environment.New(environment.Options{
+		Function: function, Version: v, Scope: s.config.Scope, Runtime: rt, CodeRoot: root,
+		Driver: s.driver, Logs: s.logs, Logger: s.logger,
+	}), nil
+}
+
+const (
+	headerTimeout = 10 * time.Second
+	idleTimeout   = 2 * time.Minute
+	maxHeader     = 64 << 10
+)
+
+func (s *server) openAPI(context.Context) error {
+	var keys sigv4.Keys // none: everybody is let in
+	if s.config.Auth == authSigV4 {
+		keys = s.keys
+	}
+	api := apilambda.New(apilambda.Options{
+		Control:  s.control,
+		Invoke:   invoke.New(invoke.Options{Catalog: s.catalog, Pools: s.pools, Scope: s.config.Scope}),
+		Packages: s.code,
+		Keys:     keys,
+		Scope:    s.config.Scope,
+		Logger:   s.logger,
+	})
+	own := apilogs.New(apilogs.Options{Store: s.logs, Group: s.logGroup, Keys: keys})
+	s.http = &http.Server{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasPrefix(r.URL.Path, apilogs.Path) {
+				own.ServeHTTP(w, r)
+				return
+			}
+			api.ServeHTTP(w, r)
+		}),
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
+	}
+	return nil
+}
+
+func (s *server) logGroup(function string) (string, bool) {
+	r, ok := s.catalog.Function(function)
+	if !ok {
+		return "", false
+	}
+	return r.Function.Latest.Logging.Group, true
+}
+
+// memoryBytes is the machine's memory.
+func memoryBytes() uint64 {
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		return 0
+	}
+	return info.Totalram * uint64(info.Unit)
+}
