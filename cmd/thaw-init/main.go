@@ -27,8 +27,9 @@ const (
 )
 
 func main() {
-	// What was inherited by mistake never reaches a function.
-	if unix.CloseRange(control+1, 1<<31-1, unix.CLOSE_RANGE_CLOEXEC) != nil {
+	// Neither the control socket nor what was inherited by mistake ever reaches a
+	// function.
+	if unix.CloseRange(control, 1<<31-1, unix.CLOSE_RANGE_CLOEXEC) != nil {
 		unix.Exit(exitFault)
 	}
 	socket := pid1.NewSocket(control)

@@ -19,11 +19,28 @@ const attempts = 64
 // Device is an attached loop device, held open.
 type Device struct {
 	*os.File
-	Number int
+	ID ID
+}
+
+// ID names one attachment of a device. The number alone does not, for it is given
+// to the next as soon as it is free.
+type ID struct {
+	Number   int
+	sequence string // of the kernel's disks; empty before Linux 5.15
 }
 
 // Path returns the device's path under /dev.
-func (d *Device) Path() string { return fmt.Sprintf("/dev/loop%d", d.Number) }
+func (d *Device) Path() string { return path(d.ID.Number) }
+
+func path(number int) string { return fmt.Sprintf("/dev/loop%d", number) }
+
+func sequence(number int) string {
+	text, err := os.ReadFile(fmt.Sprintf("/sys/block/loop%d/diskseq", number))
+	if err != nil {
+		return ""
+	}
+	return string(text)
+}
 
 // Available tells why loop devices cannot be used, or nil.
 func Available() error {
@@ -58,8 +75,7 @@ func Attach(backing *os.File) (*Device, error) {
 }
 
 func configure(number int, backing *os.File) (*Device, error) {
-	d := &Device{Number: number}
-	f, err := os.OpenFile(d.Path(), os.O_RDWR|unix.O_CLOEXEC, 0)
+	f, err := os.OpenFile(path(number), os.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open loop device: %w", err)
 	}
@@ -69,10 +85,9 @@ func configure(number int, backing *os.File) (*Device, error) {
 	}
 	if err := unix.IoctlLoopConfigure(int(f.Fd()), &config); err != nil {
 		f.Close()
-		return nil, fmt.Errorf("configure %s: %w", d.Path(), err)
+		return nil, fmt.Errorf("configure %s: %w", path(number), err)
 	}
-	d.File = f
-	return d, nil
+	return &Device{f, ID{number, sequence(number)}}, nil
 }
 
 // Attached returns the numbers of the devices whose backing file is, or was
@@ -97,22 +112,21 @@ func Attached(directory string) ([]int, error) {
 	return numbers, nil
 }
 
-// InUse tells whether a device is attached to a file.
-func InUse(number int) bool {
-	_, err := os.Stat(fmt.Sprintf("/sys/block/loop%d/loop/backing_file", number))
-	return err == nil
+// InUse tells whether a device is still attached as it was.
+func InUse(id ID) bool {
+	_, err := os.Stat(fmt.Sprintf("/sys/block/loop%d/loop/backing_file", id.Number))
+	return err == nil && sequence(id.Number) == id.sequence
 }
 
 // Detach frees a device, or marks it to be freed by its last user.
 func Detach(number int) error {
-	d := Device{Number: number}
-	f, err := os.OpenFile(d.Path(), os.O_RDWR|unix.O_CLOEXEC, 0)
+	f, err := os.OpenFile(path(number), os.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("open loop device: %w", err)
 	}
 	defer f.Close()
 	if err := unix.IoctlSetInt(int(f.Fd()), unix.LOOP_CLR_FD, 0); err != nil && !errors.Is(err, unix.ENXIO) {
-		return fmt.Errorf("clear %s: %w", d.Path(), err)
+		return fmt.Errorf("clear %s: %w", path(number), err)
 	}
 	return nil
 }

@@ -159,3 +159,16 @@ func shell(t testing.TB, s sandbox.Sandbox, script string) (string, sandbox.Exit
 	}
 	return result(t, p, r)
 }
+
+// writeFiles writes pairs of a name and a content.
+func writeFiles(t testing.TB, dir string, pairs ...string) {
+	t.Helper()
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(pairs); i += 2 {
+		if err := os.WriteFile(filepath.Join(dir, pairs[i]), []byte(pairs[i+1]), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -109,6 +109,9 @@ func (p *pool) fillOne(ctx context.Context) (full bool) {
 	if err == nil {
 		err = p.add()
 	}
+	if ctx.Err() != nil {
+		return true // what came of it is that the driver is being closed
+	}
 	if err != nil {
 		p.driver.logger.Error("build paused sandbox", slog.Any("error", err))
 		select {

@@ -99,7 +99,7 @@ func (s *scratch) devices() map[int]bool {
 	numbers := map[int]bool{}
 	for _, spares := range s.spares {
 		for _, d := range spares {
-			numbers[d.loop] = true
+			numbers[d.loop.Number] = true
 		}
 	}
 	return numbers

@@ -44,7 +44,7 @@ type scratch struct {
 // disk is one file system, not mounted anywhere yet.
 type disk struct {
 	mount *os.File
-	loop  int
+	loop  loop.ID
 
 	once sync.Once
 	err  error
@@ -169,7 +169,7 @@ func openDisk(image *os.File) (*disk, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &disk{mount: m, loop: device.Number}, nil
+	return &disk{mount: m, loop: device.ID}, nil
 }
 
 // release closes the mount and waits until the kernel has freed the device: the
@@ -182,7 +182,7 @@ func (d *disk) release(ctx context.Context) error {
 		for pause := 200 * time.Microsecond; loop.InUse(d.loop); pause = min(2*pause, 20*time.Millisecond) {
 			select {
 			case <-ctx.Done():
-				d.err = fmt.Errorf("loop device %d stays in use: %w", d.loop, ctx.Err())
+				d.err = fmt.Errorf("loop device %d stays in use: %w", d.loop.Number, ctx.Err())
 				return
 			case <-time.After(pause):
 			}

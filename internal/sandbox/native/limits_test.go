@@ -1,0 +1,200 @@
+package native_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"thaw/internal/sandbox"
+)
+
+const mib = 1 << 20
+
+func TestMemoryLimit(t *testing.T) {
+	s := create(t, open(t, -1), sandbox.Spec{ID: "box", Limits: sandbox.Limits{MemoryBytes: 64 * mib}})
+	attachProbe(t, s)
+	if out, status := result2(probe(t, s, "eat", "32"))(t); status != (sandbox.ExitStatus{}) {
+		t.Fatalf("32 of 64 MiB: %+v, %q", status, out)
+	}
+	u, err := s.Usage()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if u.MemoryPeakBytes < 32*mib || u.MemoryPeakBytes > 64*mib || u.CPU == 0 {
+		t.Errorf("usage %+v, want a peak of 32 to 64 MiB, and CPU time", u)
+	}
+	_, status := result2(probe(t, s, "eat", "200"))(t)
+	if want := (sandbox.ExitStatus{Signal: 9, OutOfMemory: true}); status != want {
+		t.Errorf("200 of 64 MiB: %+v, want %+v", status, want)
+	}
+	select {
+	case <-s.Done():
+		t.Fatal("the sandbox died with its process")
+	default:
+	}
+	if _, status := result2(probe(t, s, "exit", "1"))(t); status != (sandbox.ExitStatus{Code: 1}) {
+		t.Errorf("afterwards: %+v, want exit code 1", status)
+	}
+}
+
+// result2 lets a test await what probe has started in one line.
+func result2(p sandbox.Running, r sandbox.PipeReader) func(testing.TB) (string, sandbox.ExitStatus) {
+	return func(t testing.TB) (string, sandbox.ExitStatus) {
+		t.Helper()
+		return result(t, p, r)
+	}
+}
+
+func TestAForkBombStaysInside(t *testing.T) {
+	s := create(t, open(t, -1), sandbox.Spec{ID: "box", Limits: sandbox.Limits{Processes: 50}})
+	attachProbe(t, s)
+	p, r := probe(t, s, "bomb")
+	var n int
+	if _, err := fmt.Fscan(r, &n); err != nil {
+		t.Fatal(err)
+	}
+	if n < 20 || n > 66 {
+		t.Errorf("%d processes were started, want less than the limit of 50 and PID 1's own", n)
+	}
+	<-p.Exited()
+	if err := s.Reset(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, status := result2(probe(t, s, "exit", "1"))(t); status.Code != 1 {
+		t.Errorf("after a reset: %+v, want exit code 1", status)
+	}
+}
+
+func TestResetKillsDescendants(t *testing.T) {
+	s := create(t, open(t, -1), sandbox.Spec{ID: "box"})
+	attachProbe(t, s)
+	_, r := probe(t, s, "family")
+	if _, err := r.Read(make([]byte, 10)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Reset(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if out, _ := shell(t, s, "cat /proc/[0-9]*/comm"); strings.Contains(out, "probe") || strings.Contains(out, "sleep") {
+		t.Errorf("processes after a reset: %q", out)
+	}
+}
+
+func TestResetEmptiesSharedMemoryAndKeepsTmp(t *testing.T) {
+	s := create(t, open(t, -1), sandbox.Spec{ID: "box"})
+	shell(t, s, "mkdir -p /dev/shm/a/b; chmod 700 /dev/shm/a; touch /dev/shm/a/b/c /tmp/kept; ln -s /tmp /dev/shm/link")
+	if err := s.Reset(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if out, _ := shell(t, s, "ls -A /dev/shm /tmp"); out != "/dev/shm:\n\n/tmp:\nkept\n" {
+		t.Errorf("after a reset: %q", out)
+	}
+}
+
+func TestTmpIsDiskAndNotMemory(t *testing.T) {
+	s := create(t, open(t, -1), sandbox.Spec{ID: "box", Limits: sandbox.Limits{MemoryBytes: 128 * mib, TmpBytes: 512 * mib}})
+	attachProbe(t, s)
+	p, r := probe(t, s, "fill", "/tmp/big")
+	out, status := result(t, p, r)
+	var n int
+	if _, err := fmt.Sscan(out, &n); err != nil || n < 512 || !strings.HasSuffix(out, "no space left on device\n") {
+		t.Errorf("filled %q, %+v; want 512 MiB and the kernel's answer", out, status)
+	}
+	if _, status := result2(probe(t, s, "exit", "1"))(t); status.Code != 1 {
+		t.Errorf("afterwards: %+v, want exit code 1", status)
+	}
+	if u, err := s.Usage(); err != nil || u.OOMKills != 0 || u.MemoryBytes > 32*mib {
+		t.Errorf("usage %+v, %v; want no files counted", u, err)
+	}
+}
+
+func TestTmpOfAnotherSize(t *testing.T) {
+	d := open(t, 1)
+	for range 2 {
+		s := create(t, d, sandbox.Spec{ID: "box", Limits: sandbox.Limits{TmpBytes: 1024 * mib}})
+		out, _ := shell(t, s, "df --output=size -m /tmp | tail -1")
+		var size int
+		if _, err := fmt.Sscan(out, &size); err != nil || size < 1024 || size > 1200 {
+			t.Errorf("/tmp has %q MiB, want 1024 and little more", out)
+		}
+	}
+}
+
+func TestCPULimit(t *testing.T) {
+	s := create(t, open(t, -1), sandbox.Spec{ID: "box", Limits: sandbox.Limits{CPUMilli: 200}})
+	attachProbe(t, s)
+	before, err := s.Usage()
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	if _, status := result2(probe(t, s, "spin", "1s"))(t); status.Code != 0 {
+		t.Fatalf("%+v", status)
+	}
+	after, err := s.Usage()
+	if err != nil {
+		t.Fatal(err)
+	}
+	share := float64(after.CPU-before.CPU) / float64(time.Since(began))
+	if share > 0.3 {
+		t.Errorf("a sandbox with 0.2 of a core used %.2f", share)
+	}
+}
+
+func TestOpenFilesLimit(t *testing.T) {
+	s := create(t, open(t, -1), sandbox.Spec{ID: "box", Limits: sandbox.Limits{OpenFiles: 100}})
+	if out, _ := shell(t, s, "ulimit -n; ulimit -Hn"); out != "100\n100\n" {
+		t.Errorf("limits %q, want 100", out)
+	}
+}
+
+func TestManyLoopDevices(t *testing.T) {
+	d := open(t, -1)
+	for i := range 12 { // hosts begin with eight
+		s := create(t, d, sandbox.Spec{ID: fmt.Sprint(i)})
+		if out, _ := shell(t, s, "touch /tmp/x && echo written"); out != "written\n" {
+			t.Errorf("sandbox %d: %q", i, out)
+		}
+	}
+}
+
+func TestRootOfTheCallersChoice(t *testing.T) {
+	root := t.TempDir()
+	s := create(t, open(t, -1), sandbox.Spec{ID: "box", Root: root})
+	attachProbe(t, s)
+	p, r := probe(t, s, "echo", "x")
+	if out, status := result(t, p, r); status.Code != 0 || !strings.HasPrefix(out, "args=x var= dir=/tmp\n") {
+		t.Errorf("in an empty root: %q, %+v", out, status)
+	}
+	_, err := s.Start(t.Context(), sandbox.Process{Path: "/bin/sh", Args: []string{"sh"}})
+	if err == nil || err.Error() != "no such file or directory" {
+		t.Errorf("the host's shell in an empty root: %v", err)
+	}
+}
+
+func TestLayersAreMerged(t *testing.T) {
+	first, second := t.TempDir(), t.TempDir()
+	writeFiles(t, first, "both", "first", "one", "1")
+	writeFiles(t, second, "both", "second", "two", "2")
+	s := create(t, open(t, -1), sandbox.Spec{ID: "box"})
+	if err := s.Attach(t.Context(), sandbox.Mount{Sources: []string{first, second}, Target: "/opt"}); err != nil {
+		t.Fatal(err)
+	}
+	if out, _ := shell(t, s, "cd /opt; cat both one two; touch x 2>&1"); out != "first12touch: cannot touch 'x': Read-only file system\n" {
+		t.Errorf("output %q", out)
+	}
+}
+
+func TestAttachRefuses(t *testing.T) {
+	s := create(t, open(t, -1), sandbox.Spec{ID: "box"})
+	for name, m := range map[string]sandbox.Mount{
+		"another target":       {Sources: []string{t.TempDir()}, Target: "/etc"},
+		"no source":            {Target: "/opt"},
+		"a source that is not": {Sources: []string{"/nowhere"}, Target: "/opt"},
+	} {
+		if err := s.Attach(t.Context(), m); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
