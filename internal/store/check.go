@@ -67,8 +67,12 @@ func CheckEvents(events []Event) error {
 	if len(events) > MaxBatch {
 		return fmt.Errorf("%w: %d events, at most %d", ErrTooLarge, len(events), MaxBatch)
 	}
+	size := 0
 	for i := range events {
 		e := &events[i]
+		if size += len(e.Body); size > MaxBatchBytes {
+			return fmt.Errorf("%w: events of %d bytes and more, at most %d", ErrTooLarge, size, MaxBatchBytes)
+		}
 		if len(e.ID) == 0 || len(e.ID) > 128 {
 			return fmt.Errorf("event ID of %d bytes: 1 to 128", len(e.ID))
 		}

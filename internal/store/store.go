@@ -94,8 +94,10 @@ const (
 	// MaxEvent bounds an event's body, in bytes: 1 MiB for the payload of an
 	// asynchronous invocation, and its envelope.
 	MaxEvent = 1<<20 + 64<<10
-	// MaxBatch bounds the events of one EnqueueBatch.
-	MaxBatch = 256
+	// MaxBatch bounds the events of one EnqueueBatch, and MaxBatchBytes the sum of
+	// their bodies: what an engine writes at once.
+	MaxBatch      = 256
+	MaxBatchBytes = MaxEvent + 512<<10
 )
 
 // Blobs keeps immutable bytes under the lower-case hex of their SHA-256.

@@ -2,7 +2,8 @@
 // inside the process, reached over an in-process connection and listening
 // nowhere, and blobs as files beside it.
 //
-//	DIR/jetstream   the server's own: one stream for records, one for events
+//	DIR/jetstream   the server's own: one stream for records, one for the
+//	              journal of events
 //	DIR/blobs       see package blobs
 //
 // Life cycle: Open starts the server, waits until it is ready and both streams
@@ -11,7 +12,7 @@
 //
 // What was acknowledged survives kill -9 and loss of power: the server syncs the
 // disk before each answer. That has no group commit, so the queue gathers what
-// concurrent callers enqueue into atomic batches of its own.
+// concurrent callers enqueue and end into one message of a journal of its own.
 //
 // One process owns the directory. All methods may be called at the same time.
 package jetstream
@@ -95,7 +96,7 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	if s.metadata, err = openMetadata(ctx, js); err != nil {
 		return nil, err
 	}
-	if s.queue, err = openQueue(ctx, s.conn, js); err != nil {
+	if s.queue, err = openQueue(ctx, js, o.Logger); err != nil {
 		return nil, err
 	}
 	return s, nil

@@ -144,8 +144,8 @@ func testLargeEvent(t *testing.T, q store.Queue) {
 	batch := events("p", 3)
 	for i := range batch {
 		batch[i].Body = bytes.Repeat([]byte{byte('a' + i)}, store.MaxEvent)
+		noErr(t, q.EnqueueBatch(ctx, batch[i:i+1]))
 	}
-	noErr(t, q.EnqueueBatch(ctx, batch))
 	for range batch {
 		leased, err := q.Lease(ctx, 1, time.Hour)
 		noErr(t, err)
@@ -153,8 +153,16 @@ func testLargeEvent(t *testing.T, q store.Queue) {
 			t.Errorf("%s: %d bytes", leased[0].ID, len(leased[0].Body))
 		}
 	}
-	batch[2] = store.Event{ID: "large", Body: make([]byte, store.MaxEvent+1)}
-	wantErr(t, q.EnqueueBatch(ctx, batch[2:]), store.ErrTooLarge)
+	full := []store.Event{
+		{ID: "x", Partition: string(make([]byte, 512)), Body: make([]byte, store.MaxEvent)},
+		{ID: "y", Body: make([]byte, store.MaxBatchBytes-store.MaxEvent)},
+	}
+	noErr(t, q.EnqueueBatch(ctx, full))
+	full[0].ID, full[1].ID = "v", "w"
+	full[1].Body = append(full[1].Body, 0)
+	wantErr(t, q.EnqueueBatch(ctx, full), store.ErrTooLarge)
+	large := store.Event{ID: "large", Body: make([]byte, store.MaxEvent+1)}
+	wantErr(t, q.EnqueueBatch(ctx, []store.Event{large}), store.ErrTooLarge)
 }
 
 func testFairness(t *testing.T, q store.Queue) {
