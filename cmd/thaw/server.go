@@ -205,7 +205,10 @@ func (s *server) openPools(ctx context.Context) error {
 	})
 	s.onClose(func(context.Context) error { cancel(); return nil })
 	var err error
-	s.control, err = control.Open(ctx, control.Options{Catalog: s.catalog, Code: s.code, Scope: s.config.Scope, Logger: s.logger})
+	s.control, err = control.Open(ctx, control.Options{
+		Catalog: s.catalog, Code: s.code, Scope: s.config.Scope,
+		RuntimeVersionARN: s.runtimes.VersionARN, Logger: s.logger,
+	})
 	if err != nil {
 		return err
 	}

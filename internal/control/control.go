@@ -57,7 +57,10 @@ type Options struct {
 	// Settle is how long a change is shown as in progress at least. The service
 	// takes seconds; zero, the default, is as fast as activation goes.
 	Settle time.Duration
-	Logger *slog.Logger
+	// RuntimeVersionARN names the version of a runtime that functions run with. By
+	// default it is derived from the runtime's name.
+	RuntimeVersionARN func(runtime string) string
+	Logger            *slog.Logger
 }
 
 // Control carries out the operations on functions.
@@ -66,6 +69,7 @@ type Control struct {
 	code       Packages
 	scope      lambda.Scope
 	quotas     Quotas
+	versionARN func(runtime string) string
 	activation *activation
 }
 
@@ -80,7 +84,10 @@ func Open(ctx context.Context, o Options) (*Control, error) {
 	if o.Quotas.CodeStorage == 0 {
 		o.Quotas.CodeStorage = DefaultQuotas.CodeStorage
 	}
-	c := &Control{catalog: o.Catalog, code: o.Code, scope: o.Scope, quotas: o.Quotas}
+	if o.RuntimeVersionARN == nil {
+		o.RuntimeVersionARN = func(runtime string) string { return runtimeVersionARN(o.Scope, runtime) }
+	}
+	c := &Control{catalog: o.Catalog, code: o.Code, scope: o.Scope, quotas: o.Quotas, versionARN: o.RuntimeVersionARN}
 	c.activation = startActivation(context.WithoutCancel(ctx), o)
 	for _, r := range o.Catalog.Functions() {
 		if unfinished(r.Function) {
@@ -112,7 +119,7 @@ func (c *Control) view(f *lambda.Function, v *lambda.Version, qualifier string) 
 		Function:          f,
 		Version:           v,
 		ARN:               c.scope.FunctionARN(f.Name, qualifier),
-		RuntimeVersionARN: runtimeVersionARN(c.scope, v.Runtime),
+		RuntimeVersionARN: c.versionARN(v.Runtime),
 	}
 }
 

@@ -296,7 +296,7 @@ func TestFailures(t *testing.T) {
 				return "error", []byte(`{"errorMessage":"Handler fails","errorType":"Exception"}`)
 			},
 			body: `{"errorMessage":"Handler fails","errorType":"Exception"}`, errorType: "Runtime.Unknown",
-			report: "REPORT RequestId: " + id + "\tDuration: 0.00 ms" + report + "Runtime.Unknown\n",
+			report: "REPORT RequestId: " + id + "\tDuration: 0.00 ms\tBilled Duration: 1 ms\tMemory Size: 128 MB\tMax Memory Used: 1 MB\t\n",
 		},
 		"exit 1": {
 			h:    exit(1),

@@ -61,6 +61,8 @@ type run struct {
 	attempt  *attempt
 	exchange *runtimeapi.Exchange
 	deadline *time.Timer
+	// failed is how the runtime's answer was bad; nil if it was not.
+	failed *failure
 }
 
 func (r *run) invoke(ctx context.Context) (lambda.Result, error) {
@@ -171,41 +173,40 @@ func (r *run) await(step <-chan struct{}) *failure {
 func (r *run) respond(ctx context.Context) lambda.Result {
 	result := r.result(r.exchange.Outcome())
 	if r.tail {
-		result.LogTail = r.finish(ctx, result.ErrorType)
+		result.LogTail = r.finish(ctx)
 		return result
 	}
 	r.watch.Responded()
-	go r.finish(ctx, result.ErrorType) // ends before running does
+	go r.finish(ctx) // ends before running does
 	return result
 }
 
 // result turns what the runtime posted into what the caller gets.
 func (r *run) result(o runtimeapi.Outcome) lambda.Result {
-	var failed *failure
 	switch {
 	case o.Failure != nil:
-		failed = posted(o.Failure)
+		r.failed = posted(o.Failure)
 	case o.TooLarge > 0:
-		failed = &failure{errorType: typeTooLarge, message: fmt.Sprintf(
+		r.failed = &failure{errorType: typeTooLarge, message: fmt.Sprintf(
 			"Response payload size exceeded maximum allowed payload size (%d bytes).", lambda.MaxResponsePayload)}
 	case o.Truncated:
-		failed = &failure{errorType: typeTruncated, message: "Response was truncated"}
+		r.failed = &failure{errorType: typeTruncated, message: "Response was truncated"}
 	case o.BadMode:
-		failed = &failure{errorType: typeBadMode, message: "Invalid response mode header"}
+		r.failed = &failure{errorType: typeBadMode, message: "Invalid response mode header"}
 	default:
 		return lambda.Result{Payload: o.Payload, ContentType: o.ContentType}
 	}
 	return lambda.Result{
-		Payload:       failed.payload(r.inv.RequestID),
+		Payload:       r.failed.payload(r.inv.RequestID),
 		FunctionError: lambda.Unhandled,
-		ErrorType:     failed.errorType,
+		ErrorType:     r.failed.errorType,
 	}
 }
 
 // finish waits until the runtime asks for its next event, writes the end of the
 // log and lets the environment go. A runtime that never asks is reset at the
 // deadline; its caller has been answered already.
-func (r *run) finish(ctx context.Context, errorType string) []byte {
+func (r *run) finish(ctx context.Context) []byte {
 	e := r.env
 	failed := r.await(r.exchange.Idle())
 	r.deadline.Stop()
@@ -213,8 +214,10 @@ func (r *run) finish(ctx context.Context, errorType string) []byte {
 		return r.end(ctx, failed)
 	}
 	report := r.report()
-	if errorType != "" {
-		report.Status, report.ErrorType = statusError, errorType
+	if failed := r.failed; failed != nil && failed.body == nil {
+		// What the function itself reports is no failure of its environment, and
+		// REPORT does not show it.
+		report.Status, report.ErrorType = statusError, failed.errorType
 	}
 	e.capture.Flush()
 	tail := e.stream.End(report)

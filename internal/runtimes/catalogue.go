@@ -151,6 +151,15 @@ func (c *Catalogue) Resolve(name string) (Runtime, error) {
 	return r, nil
 }
 
+// VersionARN names the version of a runtime: of the one that is installed, or
+// of none in particular.
+func (c *Catalogue) VersionARN(name string) string {
+	if r, err := c.Resolve(name); err == nil {
+		return r.VersionARN
+	}
+	return c.versionARN(name, "")
+}
+
 // Status is a runtime as an operator sees it.
 type Status struct {
 	Name        string

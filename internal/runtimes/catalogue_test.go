@@ -110,8 +110,16 @@ func TestVersionARNTellsBuildsApart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if got := c.VersionARN(name); got != r.VersionARN {
+			t.Errorf("VersionARN gives %q, Resolve %q", got, r.VersionARN)
+		}
 		return r.VersionARN
 	}
+	missing, err := runtimes.Open(runtimes.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkVersionARN(t, missing.VersionARN("ruby3.4"))
 	rebuilt := strings.Replace(python312, `"abc"`, `"abd"`, 1)
 	first := arn("python3.12", python312, lambda.Scope{})
 	if again := arn("python3.12", python312, lambda.Scope{}); again != first {
