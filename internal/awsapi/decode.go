@@ -14,14 +14,13 @@ import (
 // Codec decodes, validates and encodes the shapes of one service.
 type Codec struct {
 	service  *Service
-	labels   map[*Operation][]string
 	faults   map[string]*Fault
 	patterns patterns
 }
 
 // NewCodec makes a Codec.
 func NewCodec(s *Service) *Codec {
-	c := &Codec{service: s, labels: NewRouter(s).labels, faults: make(map[string]*Fault, len(s.Faults))}
+	c := &Codec{service: s, faults: make(map[string]*Fault, len(s.Faults))}
 	for i := range s.Faults {
 		c.faults[s.Faults[i].Code] = &s.Faults[i]
 	}
@@ -55,7 +54,7 @@ func (c *Codec) decodeBindings(r *Request, shape *Shape, value reflect.Value) er
 	if err != nil {
 		return malformed("Could not parse the query string")
 	}
-	labels := c.labels[r.Route.Operation]
+	labels := r.Route.Operation.labels()
 	for i := range shape.Members {
 		m := &shape.Members[i]
 		var texts []string

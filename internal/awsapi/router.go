@@ -18,7 +18,7 @@ type Route struct {
 // slash or colon in a label is a part of the label.
 type Router struct {
 	root   *node
-	labels map[*Operation][]string
+	labels map[*Operation]int // how many
 }
 
 // node is one position of a path. A fixed segment wins over a label.
@@ -37,7 +37,7 @@ type end struct {
 
 // NewRouter makes a Router for all operations of a service.
 func NewRouter(s *Service) *Router {
-	r := &Router{root: new(node), labels: make(map[*Operation][]string, len(s.Operations))}
+	r := &Router{root: new(node), labels: make(map[*Operation]int, len(s.Operations))}
 	for i := range s.Operations {
 		r.add(&s.Operations[i])
 	}
@@ -46,10 +46,10 @@ func NewRouter(s *Service) *Router {
 
 func (r *Router) add(op *Operation) {
 	path, query, _ := strings.Cut(op.Path, "?")
+	r.labels[op] = len(op.labels())
 	at := r.root
 	for segment := range strings.SplitSeq(strings.Trim(path, "/"), "/") {
-		if name, ok := strings.CutPrefix(segment, "{"); ok {
-			r.labels[op] = append(r.labels[op], strings.TrimSuffix(name, "}"))
+		if strings.HasPrefix(segment, "{") {
 			if at.label == nil {
 				at.label = new(node)
 			}
@@ -65,6 +65,18 @@ func (r *Router) add(op *Operation) {
 		at = at.fixed[segment]
 	}
 	at.ends = append(at.ends, end{op.Method, query, op})
+}
+
+// labels are the names of the path's labels, in its order.
+func (op *Operation) labels() []string {
+	path, _, _ := strings.Cut(op.Path, "?")
+	var names []string
+	for segment := range strings.SplitSeq(path, "/") {
+		if name, ok := strings.CutPrefix(segment, "{"); ok {
+			names = append(names, strings.TrimSuffix(name, "}"))
+		}
+	}
+	return names
 }
 
 // Find routes a request line; path and query are as they were sent, escaped. A

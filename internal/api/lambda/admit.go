@@ -13,8 +13,6 @@ import (
 	"thaw/internal/sigv4"
 )
 
-const codeEntityTooLarge = lambda.CodeRequestEntityTooLarge
-
 const (
 	// largeBody is from where on a body counts as large, in bytes: every Invoke
 	// is below.
@@ -141,12 +139,12 @@ func tooLarge(op *awsapi.Operation, size int64) error {
 	case model.OpInvokeAsync:
 		return payloadTooLarge(size, typeEvent, op.MaxBody)
 	default:
-		return lambda.Errorf(codeEntityTooLarge, "Request must be smaller than %d bytes for the %s operation", op.MaxBody, op.Name)
+		return lambda.Errorf(lambda.CodeRequestEntityTooLarge, "Request must be smaller than %d bytes for the %s operation", op.MaxBody, op.Name)
 	}
 }
 
 func payloadTooLarge(size int64, invocationType string, limit int64) error {
-	return &lambda.Error{Code: codeEntityTooLarge, Message: fmt.Sprintf(
+	return &lambda.Error{Code: lambda.CodeRequestEntityTooLarge, Message: fmt.Sprintf(
 		"%d byte payload is too large for the %s invocation type (limit %d bytes)", size, invocationType, limit)}
 }
 

@@ -13,11 +13,12 @@ import (
 // lastModified is how FunctionConfiguration writes a time.
 const lastModified = "2006-01-02T15:04:05.000-0700"
 
-// recorded are the members that are kept and shown but not applied yet.
+// recorded are the members that are kept and shown but not applied yet. Members
+// that promise safety, or name what cannot exist here, are refused instead: see
+// checkPromises.
 func recorded() []string {
 	return []string{
-		"CapacityProviderConfig", "CodeSigningConfigArn", "DeadLetterConfig", "DurableConfig", "FileSystemConfigs",
-		"ImageConfig", "KMSKeyArn", "PublishTo", "SnapStart", "TenancyConfig", "VpcConfig",
+		"DeadLetterConfig", "DurableConfig", "FileSystemConfigs", "ImageConfig", "KMSKeyArn", "SnapStart", "VpcConfig",
 	}
 }
 
@@ -141,6 +142,7 @@ func (h *Handler) showRecorded(c *model.FunctionConfiguration, kept map[string][
 	var vpc model.VpcConfigResponse
 	var image model.ImageConfig
 	var dead model.DeadLetterConfig
+	var durable model.DurableConfig
 	var key string
 	for _, m := range []struct {
 		name  string
@@ -150,6 +152,7 @@ func (h *Handler) showRecorded(c *model.FunctionConfiguration, kept map[string][
 		{"VpcConfig", model.ShapeVpcConfigResponse, &vpc},
 		{"ImageConfig", model.ShapeImageConfig, &image},
 		{"DeadLetterConfig", model.ShapeDeadLetterConfig, &dead},
+		{"DurableConfig", model.ShapeDurableConfig, &durable},
 		{"KMSKeyArn", model.ShapeKMSKeyArn, &key},
 		{"SnapStart", model.ShapeSnapStartResponse, c.SnapStart},
 		{"FileSystemConfigs", model.ShapeFileSystemConfigList, &c.FileSystemConfigs},
@@ -161,33 +164,15 @@ func (h *Handler) showRecorded(c *model.FunctionConfiguration, kept map[string][
 	if kept["VpcConfig"] != nil {
 		c.VpcConfig = completeVPC(&vpc)
 	}
-	if kept["ImageConfig"] != nil {
+	if image.Command != nil || image.EntryPoint != nil || image.WorkingDirectory != nil {
 		c.ImageConfigResponse = &model.ImageConfigResponse{ImageConfig: &image}
 	}
 	if text(dead.TargetArn) != "" {
 		c.DeadLetterConfig = &dead
 	}
 	c.KMSKeyArn = present(key)
-	return h.showLater(c, kept, read)
-}
-
-// showLater shows the members of later kinds of functions.
-func (h *Handler) showLater(c *model.FunctionConfiguration, kept map[string][]byte, read func(string, awsapi.ShapeID, any) error) error {
-	if kept["CapacityProviderConfig"] != nil {
-		c.CapacityProviderConfig = new(model.CapacityProviderConfig)
-		if err := read("CapacityProviderConfig", model.ShapeCapacityProviderConfig, c.CapacityProviderConfig); err != nil {
-			return err
-		}
-	}
 	if kept["DurableConfig"] != nil {
-		c.DurableConfig = new(model.DurableConfig)
-		if err := read("DurableConfig", model.ShapeDurableConfig, c.DurableConfig); err != nil {
-			return err
-		}
-	}
-	if kept["TenancyConfig"] != nil {
-		c.TenancyConfig = new(model.TenancyConfig)
-		return read("TenancyConfig", model.ShapeTenancyConfig, c.TenancyConfig)
+		c.DurableConfig = &durable
 	}
 	return nil
 }

@@ -14,6 +14,9 @@ func (h *Handler) createFunction(ctx context.Context, c *call) (any, error) {
 	if err := checkSource(in.Code.ZipFile, in.Code.ImageUri, in.Code.S3Bucket, in.Code.S3Key); err != nil {
 		return nil, err
 	}
+	if err := checkPromises(in.CodeSigningConfigArn, in.TenancyConfig, in.CapacityProviderConfig); err != nil {
+		return nil, err
+	}
 	view, err := h.control.CreateFunction(ctx, control.CreateFunctionInput{
 		Name:         *in.FunctionName,
 		Settings:     h.createSettings(in),
@@ -41,6 +44,26 @@ func checkSource(zip []byte, image, bucket, key *string) error {
 			"Code in S3 is not supported by this server yet. Please provide the code as ZipFile instead of S3Bucket and S3Key.")
 	case zip == nil:
 		return lambda.Errorf(lambda.CodeInvalidParameterValue, "Please provide a source for function code.")
+	default:
+		return nil
+	}
+}
+
+// codeCodeSigningConfigNotFound is a modelled error of functions.
+const codeCodeSigningConfigNotFound = "CodeSigningConfigNotFoundException"
+
+// checkPromises refuses what must not be taken and then not kept: isolation of
+// tenants, signed code, and capacity that no operation here could have made.
+func checkPromises(signing *string, tenancy *model.TenancyConfig, capacity *model.CapacityProviderConfig) error {
+	switch {
+	case text(signing) != "":
+		return lambda.Errorf(codeCodeSigningConfigNotFound,
+			"The code signing configuration cannot be found. Check that the provided configuration is not deleted: %s.", *signing)
+	case tenancy != nil:
+		return lambda.Errorf(lambda.CodeInvalidParameterValue, "Tenant isolation is not supported by this server yet. Remove TenancyConfig from your request and try again.")
+	case capacity != nil:
+		arn := text(capacity.LambdaManagedInstancesCapacityProviderConfig.CapacityProviderArn)
+		return lambda.Errorf(lambda.CodeResourceNotFound, "Capacity provider not found: %s", arn)
 	default:
 		return nil
 	}
@@ -143,6 +166,9 @@ func (h *Handler) updateFunctionConfiguration(ctx context.Context, c *call) (any
 	in := c.input.(*model.UpdateFunctionConfigurationRequest)
 	ref, err := h.ref(c.op, *in.FunctionName, "")
 	if err != nil {
+		return nil, err
+	}
+	if err := checkPromises(nil, nil, in.CapacityProviderConfig); err != nil {
 		return nil, err
 	}
 	view, err := h.control.UpdateFunctionConfiguration(ctx, ref, h.updateSettings(in), text(in.RevisionId))

@@ -214,6 +214,8 @@ func TestRefusals(t *testing.T) {
 		invalid    = "InvalidParameterValueException"
 		notFound   = "ResourceNotFoundException"
 		validation = "ValidationException"
+		signing    = "arn:aws:lambda:us-east-1:111111111111:code-signing-config:csc-00000000000000000"
+		provider   = "arn:aws:lambda:us-east-1:111111111111:capacity-provider:p"
 	)
 	tests := []struct {
 		name, method, target, body string
@@ -251,6 +253,11 @@ func TestRefusals(t *testing.T) {
 		{"delete unknown", "DELETE", "/none", "", 404, notFound, "Message", "Function not found: arn:aws:lambda:us-east-1:111111111111:function:none", false},
 		{"delete $LATEST", "DELETE", "/f?Qualifier=$LATEST", "", 400, invalid, "message", "$LATEST version cannot be deleted without deleting the function.", false},
 		{"no layers here", "POST", "", createBody("g", map[string]any{"Layers": []string{"arn:aws:lambda:us-east-1:111111111111:layer:l:1"}}), 400, invalid, "message", "Layer version arn:aws:lambda:us-east-1:111111111111:layer:l:1 does not exist.", false},
+		{"code signing", "POST", "", createBody("g", map[string]any{"CodeSigningConfigArn": signing}), 404, "CodeSigningConfigNotFoundException", "Message",
+			"The code signing configuration cannot be found. Check that the provided configuration is not deleted: " + signing + ".", false},
+		{"tenants", "POST", "", createBody("g", map[string]any{"TenancyConfig": map[string]any{"TenantIsolationMode": "PER_TENANT"}}), 400, invalid, "message", "Tenant isolation is not supported", false},
+		{"capacity", "PUT", "/f/configuration", `{"CapacityProviderConfig":{"LambdaManagedInstancesCapacityProviderConfig":{"CapacityProviderArn":"` + provider + `"}}}`, 404, notFound, "Message",
+			"Capacity provider not found: " + provider, false},
 		{"broken JSON", "POST", "", `{"FunctionName":`, 400, "SerializationException", "message", "Could not parse request body into json", true},
 		{"wrong type", "POST", "", `{"FunctionName":7}`, 400, "SerializationException", "message", "NUMBER_VALUE can not be converted to a String", true},
 		{"unknown path", "GET", "/f/unknown", "", 404, "UnknownOperationException", "message", "No operation is known", true},
