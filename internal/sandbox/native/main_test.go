@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,6 +24,10 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	if state, probeDir, victim := strings.Cut(os.Getenv(victimVariable), ":"); victim {
+		fmt.Fprintln(os.Stderr, runVictim(state, probeDir))
+		os.Exit(1)
+	}
 	os.Exit(run(m))
 }
 
