@@ -144,7 +144,7 @@ func (c *Control) change(ctx context.Context, ref lambda.Ref, edit func(*lambda.
 		case err == nil:
 			return changed.Function, nil
 		case errors.Is(err, store.ErrTooLarge):
-			return nil, tooManyVersions(ref.Name)
+			return nil, tooLarge(ref.Name)
 		case !errors.Is(err, store.ErrConflict):
 			return nil, err
 		}
@@ -192,10 +192,11 @@ func (c *Control) inProgress(name string) error {
 		c.scope.FunctionARN(name, ""))
 }
 
-// tooManyVersions is this server's own limit: a function is one record.
-func tooManyVersions(name string) error {
+// tooLarge is this server's own limit: a function is one record.
+func tooLarge(name string) error {
 	return lambda.Errorf(lambda.CodeInvalidParameterValue,
-		"The versions of function %s are more than can be kept. Please delete versions that are not needed.", name)
+		"The configuration of function %s with all its versions is more than can be kept. "+
+			"Please delete versions that are not needed.", name)
 }
 
 // admit tells whether $LATEST may be changed now.

@@ -57,10 +57,12 @@ func (c *Control) CreateFunction(ctx context.Context, in CreateFunctionInput) (V
 		return View{}, err
 	}
 	record, err := c.catalog.PutFunction(ctx, f, 0)
-	if errors.Is(err, store.ErrConflict) {
+	switch {
+	case errors.Is(err, store.ErrConflict):
 		return View{}, alreadyExists(ref.Name)
-	}
-	if err != nil {
+	case errors.Is(err, store.ErrTooLarge):
+		return View{}, tooLarge(ref.Name)
+	case err != nil:
 		return View{}, err
 	}
 	c.activation.add(ref.Name)

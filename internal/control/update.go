@@ -34,35 +34,18 @@ func (c *Control) UpdateFunctionCode(ctx context.Context, ref lambda.Ref, in Upd
 	if err != nil {
 		return View{}, asError("keep the code", ref.Name, err)
 	}
-	published := 0 // the number of the version that the last edit made or found
-	edit := func(f *lambda.Function) error {
-		if err := c.admit(f, in.RevisionID); err != nil {
-			return err
-		}
-		if err := c.checkUpdate(f, code, in.Publish); err != nil {
-			return err
-		}
-		f.Latest.Code = code
-		if in.Architecture != "" {
-			f.Latest.Resources.Architecture = in.Architecture
-		}
-		if in.DryRun {
-			return nil
-		}
-		updating(&f.Latest)
-		if in.Publish {
-			published = publish(f)
-		}
-		return nil
-	}
 	if in.DryRun {
 		f := *record.Function
-		if err := edit(&f); err != nil {
+		if _, err := c.editCode(&f, code, in); err != nil {
 			return View{}, err
 		}
 		return c.view(&f, &f.Latest, ref.Qualifier), nil
 	}
-	f, err := c.change(ctx, ref, edit)
+	published := 0
+	f, err := c.change(ctx, ref, func(f *lambda.Function) (err error) {
+		published, err = c.editCode(f, code, in)
+		return err
+	})
 	if err != nil {
 		return View{}, err
 	}
@@ -74,13 +57,31 @@ func (c *Control) UpdateFunctionCode(ctx context.Context, ref lambda.Ref, in Upd
 	return c.view(f, &f.Latest, ref.Qualifier), nil
 }
 
-// checkUpdate holds new code against the storage quota.
-func (c *Control) checkUpdate(f *lambda.Function, code lambda.Code, published bool) error {
+// editCode puts code into $LATEST. It returns the index of the version that was
+// published, if that was asked for.
+func (c *Control) editCode(f *lambda.Function, code lambda.Code, in UpdateCodeInput) (published int, err error) {
+	if err := c.admit(f, in.RevisionID); err != nil {
+		return 0, err
+	}
 	added := code.Size
-	if published {
+	if in.Publish {
 		added *= 2
 	}
-	return c.checkStorage(added, f.Latest.Code.Size)
+	if err := c.checkStorage(added, f.Latest.Code.Size); err != nil {
+		return 0, err
+	}
+	f.Latest.Code = code
+	if in.Architecture != "" {
+		f.Latest.Resources.Architecture = in.Architecture
+	}
+	if in.DryRun {
+		return 0, nil
+	}
+	updating(&f.Latest)
+	if in.Publish {
+		published = publish(f)
+	}
+	return published, nil
 }
 
 // UpdateFunctionConfiguration changes settings of $LATEST. A revisionID, if set,

@@ -3,7 +3,10 @@ package jetstream_test
 import (
 	"context"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -65,4 +68,30 @@ func TestCloseLeavesNothingRunning(t *testing.T) {
 		}
 		runtime.Gosched()
 	}
+}
+
+// TestOpensNoSocket: what is in the process is reached in the process only.
+func TestOpensNoSocket(t *testing.T) {
+	before := sockets(t)
+	s := open(t, t.TempDir())
+	defer s.Close()
+	if after := sockets(t); after != before {
+		t.Errorf("%d sockets, %d before", after, before)
+	}
+}
+
+func sockets(t *testing.T) (n int) {
+	t.Helper()
+	const dir = "/proc/self/fd"
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Skipf("no list of open files: %v", err)
+	}
+	for _, e := range entries {
+		target, err := os.Readlink(filepath.Join(dir, e.Name()))
+		if err == nil && strings.HasPrefix(target, "socket:") {
+			n++
+		}
+	}
+	return n
 }

@@ -2,6 +2,7 @@ package jetstream_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"sync"
 	"testing"
@@ -68,25 +69,8 @@ func TestJournalIsCutOff(t *testing.T) {
 	var wg sync.WaitGroup
 	for worker := range 4 {
 		wg.Go(func() {
-			for i := range 200 {
-				e := store.Event{ID: fmt.Sprintf("%d-%d", worker, i), Partition: "p", Body: make([]byte, 100)}
-				if err := s.Queue().EnqueueBatch(ctx, []store.Event{e}); err != nil {
-					t.Error(err)
-				}
-				leased, err := s.Queue().Lease(ctx, 1, time.Hour)
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				if leased[0].ID == waits.ID { // its time has come: put it off
-					if err := s.Queue().RetryAt(ctx, leased[0], leased[0].Body, time.Now().Add(time.Second)); err != nil {
-						t.Error(err)
-					}
-					continue
-				}
-				if err := s.Queue().Ack(ctx, leased[0]); err != nil {
-					t.Error(err)
-				}
+			if err := workOff(ctx, s.Queue(), worker, waits.ID); err != nil {
+				t.Error(err)
 			}
 		})
 	}
@@ -117,4 +101,28 @@ func TestJournalIsCutOff(t *testing.T) {
 			return
 		}
 	}
+}
+
+// workOff enqueues and ends 200 events. The one that waits is put off when its
+// time has come.
+func workOff(ctx context.Context, q store.Queue, worker int, waits string) error {
+	for i := range 200 {
+		e := store.Event{ID: fmt.Sprintf("%d-%d", worker, i), Partition: "p", Body: make([]byte, 100)}
+		if err := q.EnqueueBatch(ctx, []store.Event{e}); err != nil {
+			return err
+		}
+		leased, err := q.Lease(ctx, 1, time.Hour)
+		if err != nil {
+			return err
+		}
+		if leased[0].ID == waits {
+			err = q.RetryAt(ctx, leased[0], leased[0].Body, time.Now().Add(time.Second))
+		} else {
+			err = q.Ack(ctx, leased[0])
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
