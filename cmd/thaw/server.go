@@ -237,6 +237,8 @@ func (s *server) newEnvironment(ctx context.Context, function string, v *lambda.
 
 const (
 	headerTimeout = 10 * time.Second
+	// readTimeout bounds the arrival of a whole request: 70 MB at 2 Mbit/s.
+	readTimeout = 5 * time.Minute
 	idleTimeout   = 2 * time.Minute
 	maxHeader     = 64 << 10
 )
@@ -254,7 +256,7 @@ func (s *server) openAPI(context.Context) error {
 		Scope:    s.config.Scope,
 		Logger:   s.logger,
 	})
-	own := apilogs.New(apilogs.Options{Store: s.logs, Group: s.logGroup, Keys: keys})
+	own := api.Verified(apilogs.New(apilogs.Options{Store: s.logs, Group: s.logGroup}))
 	s.http = &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if strings.HasPrefix(r.URL.Path, apilogs.Path) {
@@ -264,6 +266,7 @@ func (s *server) openAPI(context.Context) error {
 			api.ServeHTTP(w, r)
 		}),
 		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       readTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
