@@ -2,11 +2,13 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -60,6 +62,47 @@ func TestTreeCPU(t *testing.T) {
 	child := spend.ProcessState.UserTime() + spend.ProcessState.SystemTime()
 	if got := after - before; got < child-2*tick {
 		t.Errorf("%v counted, the child alone has spent %v", got, child)
+	}
+}
+
+// TestRun runs the whole comparison, of the limit program with itself, as short
+// as it can be.
+func TestRun(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs root, for the mount namespace of the limit program")
+	}
+	work := t.TempDir()
+	c := config{
+		source: ".", runtimes: work, work: work, out: filepath.Join(work, "bench.json"), only: `\.go\b`, against: "self",
+		plan: plan{repeats: 1, warmUp: time.Millisecond, rounds: 2, slice: 20 * time.Millisecond, colds: 2},
+	}
+	if err := c.run(t.Context()); err != nil {
+		log, _ := os.ReadFile(filepath.Join(work, "limit.log"))
+		t.Fatalf("%v\n%s", err, log)
+	}
+	text, err := os.ReadFile(c.out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var results []result
+	if err := json.Unmarshal(text, &results); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range results {
+		got = append(got, r.Scenario+" "+r.Metric)
+		if r.Metric != "cpu_us_per_invoke" && (r.Thaw <= 0 || r.Limit <= 0 || r.Ratio <= 0) {
+			t.Errorf("no figures: %+v", r)
+		}
+	}
+	var want []string
+	for _, scenario := range []string{"warm.go.c1", "warm.go.c16", "cold.go"} {
+		for _, metric := range []string{"p50_us", "p99_us", "rps", "cpu_us_per_invoke"} {
+			want = append(want, scenario+" "+metric)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("results (-want +got):\n%s", diff)
 	}
 }
 

@@ -48,6 +48,8 @@ func main() {
 	flag.StringVar(&c.only, "only", "", "run the scenarios whose name matches this `expression`")
 	flag.StringVar(&c.against, "against", "", "compare the limit program not with the server but with this other `build` of it;\n\"self\" is the same one: what differs then is noise")
 	flag.IntVar(&c.plan.repeats, "repeats", 3, "times that a warm scenario is measured, each with new environments")
+	// Long enough for Node to have compiled its hot code.
+	flag.DurationVar(&c.plan.warmUp, "warm-up", 1500*time.Millisecond, "time that each side runs before it is measured")
 	flag.IntVar(&c.plan.rounds, "rounds", 4, "slices per side in each of them")
 	flag.DurationVar(&c.plan.slice, "slice", 400*time.Millisecond, "length of one slice")
 	flag.IntVar(&c.plan.colds, "colds", 40, "cold invocations per side")

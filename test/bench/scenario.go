@@ -22,16 +22,13 @@ type target struct {
 	pid     int    // the server's
 }
 
-const (
-	// warmUp is long enough for Node to have compiled its hot code.
-	warmUp = 1500 * time.Millisecond
-	// settle is how long after a cold invocation its CPU time is still counted.
-	settle = 30 * time.Millisecond
-)
+// settle is how long after a cold invocation its CPU time is still counted.
+const settle = 30 * time.Millisecond
 
 // plan says how long to measure.
 type plan struct {
 	repeats int           // of a warm scenario, each with new environments
+	warmUp  time.Duration // before each
 	rounds  int           // slices per side and repetition
 	slice   time.Duration // for each side
 	colds   int           // cold invocations per side
@@ -63,7 +60,7 @@ func repeat(ctx context.Context, p plan, sides [2]side, f function, n int, sampl
 			return err
 		}
 		defer loads[i].close()
-		for _, d := range []time.Duration{0, warmUp} { // first, all environments start
+		for _, d := range []time.Duration{0, p.warmUp} { // first, all environments start
 			if _, err := loads[i].run(targets[i].request, d); err != nil {
 				return fmt.Errorf("warm up: %w", err)
 			}
