@@ -33,6 +33,7 @@ help:
 
 build:
 	@tools/prerequisites.sh build
+	@[ -e bin/thaw ] || echo 'compiling; with empty caches it takes some minutes'
 	go build -trimpath -ldflags '-s -w' -o cmd/thaw/initbin/thaw-init ./cmd/thaw-init
 	go build -trimpath -o bin/thaw ./cmd/thaw
 
@@ -53,7 +54,7 @@ test:
 	@PATH=$(CURDIR)/build/venv/bin:$$PATH tools/awsapigen/fetch.sh build/model >/dev/null
 	@go build -o build/testreport ./tools/testreport
 	@THAW_E2E_PROGRAM=$(CURDIR)/bin/thaw THAW_E2E_RUNTIMES=$(CURDIR)/build/runtimes THAW_E2E_VENV=$(CURDIR)/build/venv THAW_E2E_REQUIRE=1 \
-		build/testreport -json build/test.json go test -json -count=1 -p 2 -timeout 20m $(GOTEST)
+		build/testreport -json build/test.json -sum build/test.sum go test -json -count=1 -p 2 -timeout 20m $(GOTEST)
 
 bench:
 	@tools/prerequisites.sh serve

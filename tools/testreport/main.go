@@ -4,7 +4,8 @@
 //	N passed, N failed
 //
 // Its arguments are the command to run; its exit code is that command's. With
-// -json FILE the events are kept there.
+// -json FILE the events are kept there, with -sum FILE the last line: a caller
+// such as make may have more to say behind it.
 package main
 
 import (
@@ -20,21 +21,25 @@ import (
 
 func main() {
 	keep := flag.String("json", "", "file to keep the events in")
+	sum := flag.String("sum", "", "file to keep the last line in")
 	flag.Parse()
-	code, err := run(context.Background(), *keep, flag.Args(), os.Stdout)
+	code, err := run(context.Background(), files{events: *keep, sum: *sum}, flag.Args(), os.Stdout)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "testreport:", err)
 	}
 	os.Exit(code)
 }
 
-func run(ctx context.Context, keep string, command []string, out io.Writer) (code int, err error) {
+// files is where things are kept; an empty name means nowhere.
+type files struct{ events, sum string }
+
+func run(ctx context.Context, keep files, command []string, out io.Writer) (code int, err error) {
 	if len(command) == 0 {
 		return 2, errors.New("no command to run")
 	}
 	events := io.Discard
-	if keep != "" {
-		file, err := os.Create(keep)
+	if keep.events != "" {
+		file, err := os.Create(keep.events)
 		if err != nil {
 			return 2, err
 		}
@@ -54,6 +59,9 @@ func run(ctx context.Context, keep string, command []string, out io.Writer) (cod
 	readErr := report.read(bufio.NewReader(io.TeeReader(stdout, events)))
 	code = exitCode(cmd.Wait())
 	report.finish(code != 0)
+	if keep.sum != "" {
+		readErr = errors.Join(readErr, os.WriteFile(keep.sum, []byte(report.sum()), 0o644))
+	}
 	if code == 0 && readErr != nil {
 		return 1, readErr
 	}

@@ -201,5 +201,7 @@ func (r *report) finish(commandFailed bool) {
 			fmt.Fprintf(r.out, "  %s\n", s)
 		}
 	}
-	fmt.Fprintf(r.out, "%d passed, %d failed\n", r.passed, r.failed)
+	io.WriteString(r.out, r.sum())
 }
+
+func (r *report) sum() string { return fmt.Sprintf("%d passed, %d failed\n", r.passed, r.failed) }

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -106,13 +107,17 @@ func TestOutputIsBounded(t *testing.T) {
 // TestExitCode: the code of the command is the code of the program.
 func TestExitCode(t *testing.T) {
 	for script, want := range map[string]int{"exit 0": 0, "exit 3": 3, "kill -9 $$": 1} {
-		keep := filepath.Join(t.TempDir(), "events")
+		keep := files{events: filepath.Join(t.TempDir(), "events"), sum: filepath.Join(t.TempDir(), "sum")}
 		code, err := run(t.Context(), keep, []string{"sh", "-c", "echo line; " + script}, &bytes.Buffer{})
 		if err != nil || code != want {
 			t.Errorf("%s: code %d, %v, want %d", script, code, err, want)
 		}
-		if kept, err := os.ReadFile(keep); err != nil || string(kept) != "line\n" {
+		if kept, err := os.ReadFile(keep.events); err != nil || string(kept) != "line\n" {
 			t.Errorf("%s: kept %q, %v", script, kept, err)
+		}
+		failed := min(want, 1)
+		if sum, err := os.ReadFile(keep.sum); err != nil || string(sum) != fmt.Sprintf("0 passed, %d failed\n", failed) {
+			t.Errorf("%s: sum %q, %v", script, sum, err)
 		}
 	}
 }
