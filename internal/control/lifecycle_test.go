@@ -15,6 +15,7 @@ import (
 
 	"thaw/internal/control"
 	"thaw/internal/lambda"
+	"thaw/internal/store"
 	"thaw/internal/store/memory"
 )
 
@@ -173,6 +174,9 @@ func TestPublishOnUpdate(t *testing.T) {
 		}
 		wantStatus(t, v, creating)
 		wantStatus(t, get(t, s, "f", "$LATEST"), updating)
+		if get(t, s, "f", "").Version.RevisionID == v.Version.RevisionID {
+			t.Error("version 1 and $LATEST share a revision")
+		}
 		rest()
 		wantStatus(t, get(t, s, "f", "1"), active)
 
@@ -388,6 +392,76 @@ func updateUntilDone(t *testing.T, s *server, change control.Settings) {
 		time.Sleep(settle / 3)
 	}
 	t.Error("update never came through")
+}
+
+// meddler lets somebody else's change come in just before a write.
+type meddler struct {
+	store.Metadata
+	change func()
+}
+
+func (m *meddler) Put(ctx context.Context, key string, value []byte, expect store.Revision) (store.Revision, error) {
+	if change := m.change; change != nil {
+		m.change = nil
+		change()
+	}
+	return m.Metadata.Put(ctx, key, value, expect)
+}
+
+func TestLostRacesAreRunAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := memory.New()
+		defer m.Close()
+		meddler := &meddler{Metadata: m.Metadata()}
+		s := start(t, meddler, control.Options{Settle: settle})
+		defer s.stop(t)
+		ctx, ref := t.Context(), lambda.Ref{Name: "f"}
+		in := input("f")
+		in.Publish = true
+		create(t, s, in)
+		rest()
+		// A change that both can be made after: the two are merged.
+		meddler.change = func() {
+			if err := s.DeleteFunction(ctx, lambda.Ref{Name: "f", Qualifier: "1"}); err != nil {
+				t.Error(err)
+			}
+		}
+		v, err := s.UpdateFunctionConfiguration(ctx, ref, control.Settings{Description: new("d")}, "")
+		if err != nil || v.Version.Description != "d" || len(v.Function.Versions) != 0 {
+			t.Errorf("updated to %+v, %v", v, err)
+		}
+		rest()
+		// A change that the second one may not follow.
+		meddler.change = func() {
+			if _, err := s.UpdateFunctionConfiguration(ctx, ref, control.Settings{Description: new("first")}, ""); err != nil {
+				t.Error(err)
+			}
+		}
+		_, err = s.UpdateFunctionConfiguration(ctx, ref, control.Settings{Description: new("second")}, "")
+		wantError(t, err, lambda.CodeResourceConflict, "")
+		rest()
+		if got := get(t, s, "f", "").Version.Description; got != "first" {
+			t.Errorf("description %q", got)
+		}
+		// The activation loses the race for a flip.
+		if _, err := s.UpdateFunctionConfiguration(ctx, ref, control.Settings{}, ""); err != nil {
+			t.Fatal(err)
+		}
+		meddler.change = func() {
+			r, _ := s.catalog.Function("f")
+			f := *r.Function
+			f.Tags = map[string]string{"k": "v"}
+			if _, err := s.catalog.PutFunction(ctx, &f, r.Revision); err != nil {
+				t.Error(err)
+			}
+		}
+		rest()
+		v = get(t, s, "f", "")
+		wantStatus(t, v, active)
+		if v.Function.Tags["k"] != "v" {
+			t.Error("the activation has overwritten a change")
+		}
+	})
 }
 
 func TestInternalErrorsAreNotTheUsers(t *testing.T) {

@@ -52,7 +52,7 @@ func list(t *testing.T, s *server, in control.ListInput) (arns []string) {
 		for _, v := range views {
 			arns = append(arns, v.ARN)
 		}
-		if next == "" {
+		if next == "" && len(views) <= limit {
 			return arns
 		}
 		if len(views) != limit {

@@ -9,7 +9,8 @@ import (
 
 // publish makes a numbered version of $LATEST, unless the last one is the same,
 // and returns its index in Versions. Numbers are never used again. Publishing
-// changes the RevisionId of $LATEST too.
+// changes the RevisionId of $LATEST too, which the change that it is part of has
+// done already.
 func publish(f *lambda.Function) int {
 	if last := len(f.Versions) - 1; last >= 0 && sameVersion(f.Latest, f.Versions[last]) {
 		return last
@@ -19,7 +20,6 @@ func publish(f *lambda.Function) int {
 	v.Number = strconv.Itoa(f.LastPublished)
 	v.Status = pending()
 	touch(&v)
-	touch(&f.Latest)
 	f.Versions = append(f.Versions, v)
 	return len(f.Versions) - 1
 }

@@ -9,6 +9,9 @@ import (
 // SetSlack sets how many bytes of the journal may be dead; before its first use.
 func (s *Store) SetSlack(bytes int) { s.queue.journal.slack = bytes }
 
+// SyncAlways tells whether the server syncs the disk before it answers.
+func (s *Store) SyncAlways() bool { return s.server.JetStreamConfig().SyncAlways }
+
 // JournalMessages is how many messages the journal has on the disk.
 func (s *Store) JournalMessages(ctx context.Context) (uint64, error) {
 	info, err := s.queue.journal.stream.Info(ctx)

@@ -70,6 +70,19 @@ func TestCloseLeavesNothingRunning(t *testing.T) {
 	}
 }
 
+// TestSyncsAlways looks at the setting: killing a process shows no lack of it,
+// only loss of power does.
+func TestSyncsAlways(t *testing.T) {
+	s, err := openStore(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if !s.SyncAlways() {
+		t.Error("the server answers before the disk is synced")
+	}
+}
+
 // TestOpensNoSocket: what is in the process is reached in the process only.
 func TestOpensNoSocket(t *testing.T) {
 	before := sockets(t)
