@@ -64,19 +64,13 @@ func (f serverFile) running() bool {
 	return f.PID > 0 && (err == nil || errors.Is(err, syscall.EPERM))
 }
 
-// defaultDataDir is where a server keeps everything unless told otherwise.
+// defaultDataDir is where a server keeps everything unless told otherwise. It is
+// the same for every user: a server runs as root, and a client has to find it.
 func defaultDataDir() string {
 	if dir := os.Getenv("THAW_DATA"); dir != "" {
 		return dir
 	}
-	if os.Geteuid() == 0 {
-		return "/var/lib/thaw"
-	}
-	state := os.Getenv("XDG_STATE_HOME")
-	if state == "" {
-		state = filepath.Join(os.Getenv("HOME"), ".local", "state")
-	}
-	return filepath.Join(state, "thaw")
+	return "/var/lib/thaw"
 }
 
 // connection is the flags by which a verb finds its server.
@@ -164,21 +158,17 @@ func environmentTarget() (target, bool) {
 
 func directoryTarget(dir string) (target, error) {
 	server, err := readServerFile(dir)
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return target{}, &codedError{exitUnreachable, fmt.Errorf("no server runs with the data directory %s: start one with \"thaw serve --data %s\"", dir, dir)}
-	}
-	if err != nil {
-		return target{}, err
-	}
-	if !server.running() {
+	case err != nil:
+		return target{}, privateError(dir, err)
+	case !server.running():
 		return target{}, &codedError{exitUnreachable, fmt.Errorf("the server of %s has died (process %d): start it again with \"thaw serve --data %s\"", dir, server.PID, dir)}
 	}
 	keys, err := iam.Read(dir)
-	if errors.Is(err, fs.ErrPermission) {
-		return target{}, fmt.Errorf("read the access key in %s: only the server's user may: try sudo", dir)
-	}
 	if err != nil {
-		return target{}, err
+		return target{}, privateError(dir, err)
 	}
 	key := keys.First()
 	return target{
@@ -188,6 +178,14 @@ func directoryTarget(dir string) (target, error) {
 		SecretKey: key.Secret,
 		Runtimes:  server.Runtimes,
 	}, nil
+}
+
+// privateError adds the advice to an error that comes of being another user.
+func privateError(dir string, err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("the data directory %s can be read by the server's user only: try sudo", dir)
+	}
+	return err
 }
 
 // client makes the client of the Lambda API. It does not try again by itself: a

@@ -215,3 +215,15 @@ func TestFollow(t *testing.T) {
 		t.Errorf("got %q, want %q", out.String(), want)
 	}
 }
+
+// TestPrivateData: what a user reads who is not the server's.
+func TestPrivateData(t *testing.T) {
+	for _, cause := range []error{os.ErrPermission, fmt.Errorf("read: %w", os.ErrPermission)} {
+		if err := privateError("/d", cause); !strings.Contains(err.Error(), "/d") || !strings.Contains(err.Error(), "sudo") {
+			t.Errorf("%v became %v", cause, err)
+		}
+	}
+	if err := privateError("/d", os.ErrClosed); err != os.ErrClosed {
+		t.Errorf("another error became %v", err)
+	}
+}
