@@ -239,8 +239,8 @@ const (
 	headerTimeout = 10 * time.Second
 	// readTimeout bounds the arrival of a whole request: 70 MB at 2 Mbit/s.
 	readTimeout = 5 * time.Minute
-	idleTimeout   = 2 * time.Minute
-	maxHeader     = 64 << 10
+	idleTimeout = 2 * time.Minute
+	maxHeader   = 64 << 10
 )
 
 func (s *server) openAPI(context.Context) error {
