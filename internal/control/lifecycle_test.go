@@ -397,13 +397,14 @@ func updateUntilDone(t *testing.T, s *server, change control.Settings) {
 // meddler lets somebody else's change come in just before a write.
 type meddler struct {
 	store.Metadata
-	change func()
+	change atomic.Pointer[func()]
 }
 
+func (m *meddler) before(change func()) { m.change.Store(&change) }
+
 func (m *meddler) Put(ctx context.Context, key string, value []byte, expect store.Revision) (store.Revision, error) {
-	if change := m.change; change != nil {
-		m.change = nil
-		change()
+	if change := m.change.Swap(nil); change != nil {
+		(*change)()
 	}
 	return m.Metadata.Put(ctx, key, value, expect)
 }
@@ -421,22 +422,22 @@ func TestLostRacesAreRunAgain(t *testing.T) {
 		create(t, s, in)
 		rest()
 		// A change that both can be made after: the two are merged.
-		meddler.change = func() {
+		meddler.before(func() {
 			if err := s.DeleteFunction(ctx, lambda.Ref{Name: "f", Qualifier: "1"}); err != nil {
 				t.Error(err)
 			}
-		}
+		})
 		v, err := s.UpdateFunctionConfiguration(ctx, ref, control.Settings{Description: new("d")}, "")
 		if err != nil || v.Version.Description != "d" || len(v.Function.Versions) != 0 {
 			t.Errorf("updated to %+v, %v", v, err)
 		}
 		rest()
 		// A change that the second one may not follow.
-		meddler.change = func() {
+		meddler.before(func() {
 			if _, err := s.UpdateFunctionConfiguration(ctx, ref, control.Settings{Description: new("first")}, ""); err != nil {
 				t.Error(err)
 			}
-		}
+		})
 		_, err = s.UpdateFunctionConfiguration(ctx, ref, control.Settings{Description: new("second")}, "")
 		wantError(t, err, lambda.CodeResourceConflict, "")
 		rest()
@@ -447,14 +448,14 @@ func TestLostRacesAreRunAgain(t *testing.T) {
 		if _, err := s.UpdateFunctionConfiguration(ctx, ref, control.Settings{}, ""); err != nil {
 			t.Fatal(err)
 		}
-		meddler.change = func() {
+		meddler.before(func() {
 			r, _ := s.catalog.Function("f")
 			f := *r.Function
 			f.Tags = map[string]string{"k": "v"}
 			if _, err := s.catalog.PutFunction(ctx, &f, r.Revision); err != nil {
 				t.Error(err)
 			}
-		}
+		})
 		rest()
 		v = get(t, s, "f", "")
 		wantStatus(t, v, active)
