@@ -117,9 +117,23 @@ func (g *Group) limitMemory(limit int64) error {
 	return errors.Join(write(dir, "memory.swappiness", "0"), optional(write(dir, "memory.memsw.limit_in_bytes", text)))
 }
 
+// LiftCPU takes the bound of the CPU share away until the next Limit. Dying takes
+// CPU time too: in a group with a small share, hundreds of killed processes would
+// take minutes.
+func (g *Group) LiftCPU() error {
+	if err := g.limitCPU("-1"); err != nil {
+		return fmt.Errorf("lift cpu limit: %w", err)
+	}
+	return nil
+}
+
+// limitCPU sets the microseconds of CPU time in each period; -1 is no bound.
 func (g *Group) limitCPU(quota string) error {
 	dir, period := g.directory(g.layout.CPU), strconv.FormatInt(cpuPeriod.Microseconds(), 10)
 	if g.layout.CPU.Version == 2 {
+		if quota == "-1" {
+			quota = "max"
+		}
 		return write(dir, "cpu.max", quota+" "+period)
 	}
 	if err := write(dir, "cpu.cfs_period_us", period); err != nil {
@@ -148,13 +162,13 @@ func (g *Group) Freeze(stop bool) error {
 	return nil
 }
 
-// Kill ends all processes of the group at once, frozen or not.
+// Kill ends all processes of the group at once, frozen or not, and gives them
+// the CPU time that their end takes.
 func (g *Group) Kill() error {
-	err := write(g.unified(), "cgroup.kill", "1")
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := optional(write(g.unified(), "cgroup.kill", "1")); err != nil {
 		return fmt.Errorf("kill cgroup: %w", err)
 	}
-	return nil
+	return optional(g.LiftCPU())
 }
 
 // Remove kills all processes of the group, waits for their end and removes the

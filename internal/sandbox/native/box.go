@@ -49,6 +49,7 @@ type box struct {
 	mu        sync.Mutex
 	id        string
 	openFiles int
+	cpuMilli  int
 	root      *os.File
 	pending   []placement // mounts for the first Start
 	started   bool
@@ -100,7 +101,7 @@ func (b *box) claim(ctx context.Context, spec sandbox.Spec) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.id, b.openFiles, b.root, b.scratch = spec.ID, l.OpenFiles, root, scratch
+	b.id, b.openFiles, b.cpuMilli, b.root, b.scratch = spec.ID, l.OpenFiles, l.CPUMilli, root, scratch
 	b.pending = []placement{{scratch.mount, "/tmp"}, {b.shm, "/dev/shm"}}
 	return nil
 }
@@ -197,9 +198,13 @@ func (b *box) Usage() (sandbox.Usage, error) {
 	return sandbox.Usage{MemoryBytes: u.MemoryBytes, MemoryPeakBytes: u.MemoryPeakBytes, CPU: u.CPU, OOMKills: u.OOMKills}, nil
 }
 
-// Reset has PID 1 kill all others, and empties /dev/shm.
+// Reset has PID 1 kill all others, and empties /dev/shm. The limit of CPU time
+// does not count meanwhile.
 func (b *box) Reset(ctx context.Context) error {
 	if err := b.Thaw(); err != nil {
+		return fmt.Errorf("reset: %w", err)
+	}
+	if err := b.group.LiftCPU(); err != nil {
 		return fmt.Errorf("reset: %w", err)
 	}
 	m, err := b.ask(ctx, nil, func() (any, []*os.File, error) { return pid1.KindReset, nil, nil })
@@ -211,6 +216,12 @@ func (b *box) Reset(ctx context.Context) error {
 	}
 	if err := emptyDirectory(b.shm); err != nil {
 		return fmt.Errorf("empty /dev/shm: %w", err)
+	}
+	b.mu.Lock()
+	milli := b.cpuMilli
+	b.mu.Unlock()
+	if err := b.group.Limit(cgroup.Limits{CPUMilli: milli}); err != nil {
+		return fmt.Errorf("reset: %w", err)
 	}
 	return nil
 }
