@@ -234,11 +234,11 @@ func (s *server) busy(t *testing.T, names []string) {
 	t.Helper()
 	err := eventually(settleLimit, func() error {
 		for _, name := range names {
-			r := s.send(t, "GET", "/_thaw/logs/"+name+"?since=0&wait=0", nil, time.Now())
-			if r.status != 200 {
-				return permanent{fmt.Errorf("log of %s: %d %s", name, r.status, r.body)}
+			log, err := s.log(t, name)
+			if err != nil {
+				return permanent{err}
 			}
-			if strings.Count(r.body, "START RequestId") <= strings.Count(r.body, "END RequestId")+1 {
+			if strings.Count(log, "START RequestId") <= strings.Count(log, "END RequestId")+1 {
 				return fmt.Errorf("%s does not run twice", name)
 			}
 		}

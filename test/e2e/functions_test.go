@@ -6,10 +6,12 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -175,6 +177,39 @@ func (a answer) match(t testing.TB, expression string) {
 	if !regexp.MustCompile(expression).MatchString(a.Log) {
 		t.Errorf("the log does not match %s:\n%s", expression, a.Log)
 	}
+}
+
+// wantLogged fails the test unless a function's log, which has more than the
+// tails that invocations return, says what the expression says.
+func (s *server) wantLogged(t testing.TB, name, expression string) {
+	t.Helper()
+	log, err := s.log(t, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !regexp.MustCompile(expression).MatchString(log) {
+		t.Errorf("the log of %s does not match %s:\n%s", name, expression, log)
+	}
+}
+
+// log reads the log of a function, all streams together.
+func (s *server) log(t testing.TB, name string) (string, error) {
+	t.Helper()
+	r := s.send(t, "GET", "/_thaw/logs/"+name+"?since=0&wait=0", nil, time.Now())
+	if r.status != 200 {
+		return "", fmt.Errorf("log of %s: %d %s", name, r.status, r.body)
+	}
+	var page struct {
+		Events []struct{ Message string }
+	}
+	if err := json.Unmarshal([]byte(r.body), &page); err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	for _, e := range page.Events {
+		b.WriteString(e.Message)
+	}
+	return b.String(), nil
 }
 
 // echoed is what the echo functions of every language answer.

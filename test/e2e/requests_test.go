@@ -165,21 +165,21 @@ func TestSignatures(t *testing.T) {
 		return s[:len(s)-1] + "A"
 	}
 	for _, tc := range []struct {
-		name string
-		send func() reply
+		name   string
+		status int
+		send   func() reply
 	}{
-		{"unsigned", func() reply { return s.send(t, "GET", path, nil, time.Time{}) }},
-		{"unsigned, unknown path", func() reply { return s.send(t, "GET", "/nothing", nil, time.Time{}) }},
-		{"expired", func() reply { return s.send(t, "GET", path, nil, now.Add(-time.Hour)) }},
-		{"from the future", func() reply { return s.send(t, "GET", path, nil, now.Add(time.Hour)) }},
-		{"nonsense", func() reply {
+		{"unsigned", 403, func() reply { return s.send(t, "GET", path, nil, time.Time{}) }},
+		{"expired", 403, func() reply { return s.send(t, "GET", path, nil, now.Add(-time.Hour)) }},
+		{"from the future", 403, func() reply { return s.send(t, "GET", path, nil, now.Add(time.Hour)) }},
+		{"half a signature", 400, func() reply {
 			return s.send(t, "GET", path, nil, time.Time{}, "Authorization", "AWS4-HMAC-SHA256 Credential=a")
 		}},
-		{"another scheme", func() reply { return s.send(t, "GET", path, nil, time.Time{}, "Authorization", "Basic YTpi") }},
+		{"another scheme", 400, func() reply { return s.send(t, "GET", path, nil, time.Time{}, "Authorization", "Basic YTpi") }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			if r := tc.send(); r.status != 403 || r.header.Get("X-Amzn-ErrorType") == "" {
-				t.Errorf("%d %s %s, want 403", r.status, r.header.Get("X-Amzn-ErrorType"), r.body)
+			if r := tc.send(); r.status != tc.status || r.header.Get("X-Amzn-ErrorType") == "" {
+				t.Errorf("%d %s %s, want %d", r.status, r.header.Get("X-Amzn-ErrorType"), r.body, tc.status)
 			}
 		})
 	}

@@ -55,10 +55,9 @@ func identity() []string {
 	lines := []string{
 		fmt.Sprint("uid ", os.Getuid(), " ", os.Geteuid()), fmt.Sprint("gid ", os.Getgid(), " ", os.Getegid()),
 		"directory " + dir, "host " + host, "oom_score_adj " + content("/proc/self/oom_score_adj"),
-		"cgroups " + strings.ReplaceAll(content("/proc/self/cgroup"), "\n", " "),
 	}
 	for line := range strings.Lines(content("/proc/self/status")) {
-		for _, name := range []string{"Groups", "Umask", "Cap", "NoNewPrivs", "Seccomp:", "Seccomp_filters", "NStgid", "TracerPid"} {
+		for _, name := range []string{"Groups", "Umask", "Cap", "NoNewPrivs", "Seccomp:", "Seccomp_filters", "TracerPid"} {
 			if strings.HasPrefix(line, name) {
 				lines = append(lines, strings.Join(strings.Fields(line), " "))
 			}
@@ -70,27 +69,41 @@ func identity() []string {
 func limits() []string {
 	var lines []string
 	for line := range strings.Lines(content("/proc/self/limits")) {
-		if strings.HasPrefix(line, "Max") {
+		if strings.HasPrefix(line, "Max") && !strings.HasPrefix(line, "Max pending signals") { // which follows the host's memory
 			lines = append(lines, strings.Join(strings.Fields(line), " "))
 		}
 	}
 	return lines
 }
 
-// mounts lists target, options, type and the file system's own options, without
-// what differs from one mount to the next.
+// mounts lists target, options and kind. The masks in /proc are left out, for
+// they follow the kernel: masked looks whether they do what they are for.
 func mounts() []string {
 	var lines []string
 	for line := range strings.Lines(content("/proc/self/mountinfo")) {
 		f := strings.Fields(line)
 		sep := slices.Index(f, "-")
-		lines = append(lines, fmt.Sprintf("%s %s %s root=%s source=%s %s", f[4], f[5], f[sep+1], f[3], f[sep+2], f[sep+3]))
+		target, kind := f[4], f[sep+1]
+		if strings.HasPrefix(target, "/proc/") && target != "/proc/sys" {
+			continue
+		}
+		switch kind {
+		case "tmpfs", "proc":
+			kind += " " + f[sep+3]
+		case "devtmpfs":
+		default:
+			kind = "disk"
+			if strings.HasPrefix(f[sep+2], "/dev/loop") {
+				kind = "image"
+			}
+		}
+		lines = append(lines, target+" "+f[5]+" "+kind)
 	}
 	return lines
 }
 
-// files lists the tree two levels deep, with what is inside of the host's own
-// directories and of /proc left out.
+// files lists the tree, without what is inside of the host's own directories and
+// of /proc.
 func files() []string {
 	var lines []string
 	filepath.WalkDir("/", func(path string, d fs.DirEntry, err error) error {
@@ -110,7 +123,9 @@ func files() []string {
 
 // foreign directories are the host's own or the kernel's.
 func foreign(path string) bool {
-	return strings.HasPrefix(path, "/lib") || slices.Contains([]string{"/usr", "/bin", "/sbin", "/proc", "/sys"}, path)
+	return strings.HasPrefix(path, "/lib") || slices.Contains([]string{
+		"/usr", "/bin", "/sbin", "/proc", "/sys", "/etc/alternatives", "/etc/ssl/certs",
+	}, path)
 }
 
 func describe(path string) string {
@@ -143,33 +158,43 @@ func devices() []string {
 	return lines
 }
 
-// masked looks at the entries that tell of, or act on, the whole machine.
+// masked looks at the entries that tell of, or act on, the whole machine. One
+// is hidden if it is not there, empty, or not to be opened.
 func masked() []string {
 	var lines []string
 	for _, path := range []string{
-		"/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list", "/proc/sched_debug", "/proc/scsi",
-		"/proc/acpi", "/proc/interrupts", "/proc/kmsg", "/proc/sysrq-trigger", "/proc/sys/kernel/core_pattern",
-		"/proc/1/environ", "/proc/1/root", "/proc/1/cwd", "/proc/1/exe", "/proc/bus", "/proc/fs", "/proc/irq", "/sys",
+		"/proc/kcore", "/proc/keys", "/proc/key-users", "/proc/kallsyms", "/proc/latency_stats", "/proc/timer_list",
+		"/proc/sched_debug", "/proc/scsi", "/proc/acpi", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/tty", "/proc/driver",
+		"/proc/interrupts", "/proc/kmsg", "/proc/cmdline", "/proc/config.gz", "/proc/diskstats", "/proc/partitions",
+		"/proc/slabinfo", "/proc/vmallocinfo", "/proc/zoneinfo", "/proc/sysrq-trigger", "/proc/sys/kernel/core_pattern",
+		"/proc/1/environ", "/proc/1/root", "/proc/1/cwd", "/proc/1/exe", "/proc/cpuinfo", "/proc/meminfo", "/sys",
 	} {
-		state := "readable"
-		if f, err := os.Open(path); err != nil {
-			state = reason(err)
-		} else {
-			names, err := f.Readdirnames(-1)
-			if err == nil {
-				state = fmt.Sprintf("directory of %d", min(len(names), 1))
-			} else if n, _ := f.Read(make([]byte, 1)); n == 0 {
-				state = "empty"
-			}
-			f.Close()
-		}
-		if f, err := os.OpenFile(path, os.O_WRONLY, 0); err == nil {
-			f.Close()
-			state += " writable"
-		}
-		lines = append(lines, path+" "+state)
+		lines = append(lines, path+" "+access(path))
 	}
 	return lines
+}
+
+func access(path string) string {
+	state := "hidden"
+	f, err := os.Open(path)
+	if err == nil {
+		defer f.Close()
+		names, err := f.Readdirnames(1)
+		n, _ := f.Read(make([]byte, 1))
+		if err == nil && len(names) > 0 || n > 0 {
+			state = "readable"
+		}
+	}
+	w, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return state
+	}
+	defer w.Close()
+	// What is masked by the null device can be opened for writing, to no effect.
+	if info, err := w.Stat(); err != nil || info.Mode()&fs.ModeDevice == 0 {
+		state += " writable"
+	}
+	return state
 }
 
 func processes() []string {

@@ -137,7 +137,7 @@ def do_hangup(event):
         except OSError:
             continue
         try:
-            if s.getpeername()[1] == API[1]:
+            if s.getpeername() == API:
                 s.shutdown(socket.SHUT_RDWR)
                 closed += 1
         except OSError:
