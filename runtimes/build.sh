@@ -51,7 +51,7 @@ expand() {
 		nodejs) nodes ;;
 		python3.*[!0-9]* | python3.) die "unknown runtime: $name" ;;
 		python3.* | nodejs*.x) echo "$name" ;;
-		provided.al2023) ;; # nothing to build: the function brings its own client
+		provided.al2 | provided.al2023) ;; # nothing to build: the function brings its own client
 		*) die "unknown runtime: $name" ;;
 		esac
 	done

@@ -47,9 +47,10 @@ python_build() {
 	rm -rf "${WORK:?}/$name"
 	mkdir -p "$WORK/$name/lang/bin" "$WORK/$name/lang/lib" "$WORK/$name/runtime" "$WORK/$name/licenses"
 	run "$name: copying Python $version" python_copy "$python" "$minor" "$WORK/$name"
-	run "$name: installing $PYTHON_CLIENT and the SDK" python_client "$minor" "$WORK/$name"
+	client="awslambdaric $(python_client_version "$minor")"
+	run "$name: installing $client and the SDK" python_client "$minor" "$WORK/$name"
 	run "$name: trying it" python_try "$minor" "$WORK/$name"
-	describe "$name" "$print" "python:3.$minor" "$version" "$PYTHON_CLIENT" PYTHONPATH /var/runtime
+	describe "$name" "$print" "python:3.$minor" "$version" "$client" PYTHONPATH /var/runtime
 	publish "$name"
 	say "$name: done, $(du -sh "$OUT/$name" | cut -f1)"
 }
@@ -93,7 +94,7 @@ python_client() {
 		--implementation cp --python-version "3.$1" --abi "cp3$1" \
 		--platform "manylinux2014_$machine" --platform "manylinux_2_17_$machine" \
 		--platform "manylinux_2_28_$machine" \
-		--target "$2/runtime" -r "$HERE/python/requirements.txt"
+		--target "$2/runtime" -r "$HERE/$(python_requirements "$1")"
 	rm -rf "$2/runtime/bin"
 	sed "s/@PYTHON@/python3.$1/" "$HERE/python/bootstrap" >"$2/runtime/bootstrap"
 	chmod 755 "$2/runtime/bootstrap"
@@ -105,9 +106,9 @@ python_client() {
 	done
 	# A function cannot write what it compiles, so compile all of it here.
 	LD_LIBRARY_PATH="$2/lang/lib" "$2/lang/bin/python3.$1" -I -m compileall -q \
-		-s "$2/runtime" -p /var/runtime "$2/runtime"
+		-d /var/runtime "$2/runtime"
 	LD_LIBRARY_PATH="$2/lang/lib" "$2/lang/bin/python3.$1" -I -m compileall -q \
-		-s "$2/lang" -p /var/lang "$2/lang/lib/python3.$1"
+		-d "/var/lang/lib/python3.$1" "$2/lang/lib/python3.$1"
 }
 
 # python_try MINOR DIR: the copy must find its own library, and the client load.

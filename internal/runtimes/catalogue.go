@@ -104,7 +104,10 @@ func Open(o Options) (*Catalogue, error) {
 		scope:   cmp.Or(o.Scope, lambda.DefaultScope),
 		found:   make(map[string]Runtime),
 	}
-	c.found[provided] = c.providedRuntime()
+	for _, system := range provided {
+		r := c.providedRuntime(system)
+		c.found[r.Name] = r
+	}
 	names, err := c.built()
 	if err != nil {
 		return nil, err
@@ -117,13 +120,14 @@ func Open(o Options) (*Catalogue, error) {
 	return c, nil
 }
 
-// provided is the runtime without interpreter and client.
-const provided = "provided.al2023"
+// provided are the systems of the runtimes without interpreter and client. Both
+// are the same here: the system that a function finds is the host's.
+var provided = [...]string{"al2", "al2023"}
 
 // recipes are the runtimes that the folder runtimes/ can build.
 var recipes = [...]string{
 	"nodejs20.x", "nodejs22.x", "nodejs24.x", "nodejs26.x",
-	"python3.10", "python3.11", "python3.12", "python3.13", "python3.14",
+	"python3.8", "python3.9", "python3.10", "python3.11", "python3.12", "python3.13", "python3.14",
 }
 
 // Resolve gives an installed runtime; errors.As finds a *NotInstalledError if

@@ -76,18 +76,25 @@ func TestResolve(t *testing.T) {
 		t.Errorf("python3.12 (-want +got):\n%s", diff)
 	}
 	checkVersionARN(t, got.VersionARN)
+}
 
-	got, err = c.Resolve("provided.al2023")
-	if err != nil {
-		t.Fatal(err)
+func TestResolveProvided(t *testing.T) {
+	c := open(t, t.TempDir())
+	for name, version := range map[string]string{
+		"provided.al2":    "provided:al2.v1",
+		"provided.al2023": "provided:al2023.v1",
+	} {
+		got, err := c.Resolve(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkVersionARN(t, got.VersionARN)
+		want := runtimes.Runtime{Name: name, Version: version, Bootstrap: []string{"/var/task/bootstrap", "/opt/bootstrap"}}
+		ignore := cmpopts.IgnoreFields(runtimes.Runtime{}, "VersionARN", "defaults")
+		if diff := cmp.Diff(want, got, ignore); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
 	}
-	if len(got.Mounts) != 0 || got.ExecutionEnv != "" {
-		t.Errorf("provided.al2023 has mounts %v and execution environment %q", got.Mounts, got.ExecutionEnv)
-	}
-	if diff := cmp.Diff([]string{"/var/task/bootstrap", "/opt/bootstrap"}, got.Bootstrap); diff != "" {
-		t.Errorf("bootstrap of provided.al2023 (-want +got):\n%s", diff)
-	}
-	checkVersionARN(t, got.VersionARN)
 }
 
 func checkVersionARN(t *testing.T, arn string) {
@@ -230,10 +237,10 @@ func TestList(t *testing.T) {
 	}
 	want := []runtimes.Status{
 		build("nodejs20.x"), build("nodejs22.x"), build("nodejs24.x"), build("nodejs26.x"),
-		{Name: "provided.al2023", Installed: true},
+		{Name: "provided.al2", Installed: true}, {Name: "provided.al2023", Installed: true},
 		build("python3.10"), build("python3.11"),
 		{Name: "python3.12", Installed: true, Interpreter: "3.12.1", Client: "awslambdaric 4.2.2"},
-		build("python3.13"), build("python3.14"),
+		build("python3.13"), build("python3.14"), build("python3.8"), build("python3.9"),
 		{Name: "ruby3.4", Installed: true, Interpreter: "3.12.1", Client: "awslambdaric 4.2.2"},
 	}
 	if diff := cmp.Diff(want, open(t, dir).List()); diff != "" {

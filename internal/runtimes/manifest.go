@@ -82,12 +82,13 @@ func (c *Catalogue) read(name string) (Runtime, error) {
 // there counts as built.
 func errDamaged(err error) error { return fmt.Errorf("damaged: %v", err) }
 
-func (c *Catalogue) providedRuntime() Runtime {
+func (c *Catalogue) providedRuntime(system string) Runtime {
+	name := "provided." + system
 	return Runtime{
-		Name:       provided,
+		Name:       name,
 		Bootstrap:  []string{"/var/task/bootstrap", "/opt/bootstrap"},
-		Version:    "provided:al2023.v1",
-		VersionARN: c.versionARN(provided, "1"),
+		Version:    "provided:" + system + ".v1",
+		VersionARN: c.versionARN(name, "1"),
 	}
 }
 

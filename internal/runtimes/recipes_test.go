@@ -27,7 +27,7 @@ func TestRecipesAreThoseOfTheScript(t *testing.T) {
 		}
 	}
 	pins, err := exec.Command("/bin/sh", "-c",
-		". ../../runtimes/versions.sh; for m in $NODE_MAJORS; do echo nodejs$m.x; done; for m in $PYTHON_MINORS; do echo python3.$m; done").Output()
+		"HERE=../../runtimes; . $HERE/versions.sh; for m in $NODE_MAJORS; do echo nodejs$m.x; done; for m in $PYTHON_MINORS; do echo python3.$m; done").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func TestBuildScriptRefuses(t *testing.T) {
 			t.Errorf("%s: accepted, %q", name, out)
 		}
 	}
-	if out, err := builder(t, "--list", "--only", "provided.al2023,nodejs22.x"); err != nil || out != "nodejs22.x\n" {
+	if out, err := builder(t, "--list", "--only", "provided.al2,provided.al2023,nodejs22.x"); err != nil || out != "nodejs22.x\n" {
 		t.Errorf("--list = %q, %v", out, err)
 	}
 }

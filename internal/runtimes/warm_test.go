@@ -11,6 +11,7 @@ import (
 func BenchmarkWarm(b *testing.B) {
 	tests := []struct{ runtime, dir, handler string }{
 		{"provided.al2023", "go", "bootstrap"},
+		{"python3.8", "python", "handler.handler"}, {"python3.9", "python", "handler.handler"},
 		{"python3.10", "python", "handler.handler"}, {"python3.11", "python", "handler.handler"},
 		{"python3.12", "python", "handler.handler"}, {"python3.13", "python", "handler.handler"},
 		{"python3.14", "python", "handler.handler"},
