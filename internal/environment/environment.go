@@ -111,6 +111,9 @@ func (e *Environment) Init(ctx context.Context) error {
 		return err
 	}
 	took := time.Since(began)
+	if err := e.box.LimitCPU(cpuMilli(e.opts.Version.Resources.MemoryMB)); err != nil {
+		return fmt.Errorf("end the burst of environment %s: %w", e.id, err)
+	}
 	if failed == nil {
 		e.mu.Lock()
 		e.initTook = took
@@ -126,7 +129,7 @@ func (e *Environment) build(ctx context.Context) error {
 	r := e.opts.Version.Resources
 	box, err := e.opts.Driver.Create(ctx, sandbox.Spec{ID: e.id, Limits: sandbox.Limits{
 		MemoryBytes: int64(r.MemoryMB) << 20,
-		CPUMilli:    max(r.MemoryMB*1000/lambda.MemoryPerCPU, minCPUMilli),
+		CPUMilli:    max(cpuMilli(r.MemoryMB), initCPUMilli),
 		TmpBytes:    int64(r.EphemeralStorageMB) << 20,
 		OpenFiles:   lambda.MaxOpenFiles,
 		Processes:   lambda.MaxProcesses,
@@ -179,8 +182,12 @@ func (p *pens) Close() error {
 	return errors.Join(p.output.Close(), p.frames.Close())
 }
 
-// minCPUMilli keeps the smallest functions able to start a process at all.
-const minCPUMilli = 20
+// cpuMilli is the CPU share that goes with a function's memory.
+func cpuMilli(memoryMB int) int { return memoryMB * 1000 / lambda.MemoryPerCPU }
+
+// initCPUMilli is the share of the init phase, whatever the memory: the service
+// lets functions start with a burst, so that a small one does not start slowly.
+const initCPUMilli = 2000
 
 var errDown = errors.New("environment is shut down")
 

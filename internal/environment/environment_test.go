@@ -439,6 +439,30 @@ func TestInit(t *testing.T) {
 	}
 }
 
+// TestFailedEnvironmentIsFreeForItsCaller has a caller whose invocation failed
+// find the environment free when he is told so.
+func TestFailedEnvironmentIsFreeForItsCaller(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := open(t, serve(t, 0, func(context.Context, *fake.Process, []byte) (string, []byte) {
+			panic(exitCode(1))
+		}))
+		f.init()
+		r, err := f.env.Invoke(t.Context(), lambda.Invocation{RequestID: id, Payload: []byte("1")}, false, f.watch())
+		if err != nil || r.ErrorType != "Runtime.ExitError" {
+			t.Errorf("result %+v, %v", r, err)
+		}
+		select {
+		case reusable := <-f.free:
+			if !reusable || f.env.State() != environment.Uninitialised {
+				t.Errorf("reusable %v, %v", reusable, f.env.State())
+			}
+		default:
+			t.Error("the caller has his answer before the environment is free")
+		}
+		f.close()
+	})
+}
+
 func TestSuppressedInitThatSucceeds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tries := 0

@@ -236,8 +236,13 @@ func (r *run) fail(ctx context.Context, f *failure) lambda.Result {
 	}
 }
 
-// end writes the end of a failed invocation's log and resets the environment
-// behind the caller's back.
+// resetGrace is how long the caller of a failed invocation waits for the reset,
+// which usually takes milliseconds. So his next invocation finds this environment
+// free, with what it has in /tmp, and no other one is started beside it.
+const resetGrace = time.Second
+
+// end writes the end of a failed invocation's log and resets the environment; a
+// reset that takes long goes on behind the caller's back.
 func (r *run) end(ctx context.Context, f *failure) []byte {
 	e := r.env
 	e.capture.Flush()
@@ -253,13 +258,21 @@ func (r *run) end(ctx context.Context, f *failure) []byte {
 	if r.deadline != nil {
 		r.deadline.Stop()
 	}
+	done := make(chan struct{})
 	go func() { // ends before running does
+		defer close(done)
 		err := e.reset(ctx)
 		if err != nil {
 			e.logger.Debug("environment not reset", "error", err)
 		}
 		r.free(err == nil)
 	}()
+	grace := time.NewTimer(resetGrace)
+	defer grace.Stop()
+	select {
+	case <-done:
+	case <-grace.C:
+	}
 	return tail
 }
 
@@ -272,8 +285,8 @@ func (r *run) report() logs.Report {
 		Timeout:   e.opts.Version.Resources.Timeout,
 		MemoryMB:  e.opts.Version.Resources.MemoryMB,
 	}
-	if usage, err := e.box.Usage(); err == nil {
-		report.MaxMemoryBytes = usage.MemoryPeakBytes
+	if peak, err := e.box.MemoryPeak(); err == nil {
+		report.MaxMemoryBytes = peak
 	}
 	return report
 }

@@ -59,7 +59,7 @@ type Spec struct {
 // Limits bounds what all processes of one sandbox together may use.
 type Limits struct {
 	MemoryBytes int64
-	// CPUMilli is the CPU share in thousandths of one core.
+	// CPUMilli is the CPU share in thousandths of one core; 0 is no limit.
 	CPUMilli  int
 	TmpBytes  int64 // size of /tmp, which is disk and not memory
 	OpenFiles int   // per process
@@ -183,9 +183,13 @@ type Freezer interface {
 	Thaw() error
 }
 
-// Meter reads what a sandbox uses.
+// Meter reads what a sandbox uses, and changes what it may use.
 type Meter interface {
 	Usage() (Usage, error)
+	// MemoryPeak is Usage's MemoryPeakBytes alone, and cheap.
+	MemoryPeak() (int64, error)
+	// LimitCPU changes the CPU share, in thousandths of one core; 0 is no limit.
+	LimitCPU(milli int) error
 }
 
 // Usage is a reading of a sandbox's meters. Files in /tmp are not memory.

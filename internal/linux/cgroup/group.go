@@ -188,5 +188,8 @@ func (g *Group) Remove(ctx context.Context) error {
 		}
 	}
 	g.released = true
+	if g.meter.file != nil {
+		g.meter.file.Close()
+	}
 	return g.freeze.Close()
 }

@@ -2,6 +2,7 @@ package cgroup
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -23,7 +24,55 @@ type Usage struct {
 }
 
 // watermark is the memory of earlier readings.
-type watermark struct{ peak, cached int64 }
+type watermark struct {
+	peak, cached int64
+	// highest is the kernel's own watermark at the last full reading; file is where
+	// it is read again, nil before that.
+	highest int64
+	file    *os.File
+}
+
+// MemoryPeak is Usage's MemoryPeakBytes at the price of one short read as long as
+// the kernel's watermark has not risen: it is wanted after every invocation.
+func (g *Group) MemoryPeak() (int64, error) {
+	g.mu.Lock()
+	if !g.released && g.meter.risen(g) {
+		g.mu.Unlock()
+		u, err := g.Usage()
+		return u.MemoryPeakBytes, err
+	}
+	defer g.mu.Unlock()
+	return g.meter.peak, nil
+}
+
+// risen tells whether there may be a new peak. The group's mutex is held.
+func (m *watermark) risen(g *Group) bool {
+	if m.file == nil {
+		var err error
+		if m.file, err = os.Open(g.watermarkFile()); err != nil {
+			m.file = nil
+			return true // an old kernel: every reading is a full one
+		}
+		return true
+	}
+	var text [32]byte
+	n, err := m.file.ReadAt(text[:], 0)
+	if err != nil && err != io.EOF {
+		return true
+	}
+	highest, err := strconv.ParseInt(strings.TrimSpace(string(text[:n])), 10, 64)
+	return err != nil || highest != m.highest
+}
+
+// watermarkFile is the kernel's highest reading, page cache included. Version 2
+// has it since Linux 5.19.
+func (g *Group) watermarkFile() string {
+	name := "memory.peak"
+	if g.layout.Memory.Version == 1 {
+		name = "memory.max_usage_in_bytes"
+	}
+	return filepath.Join(g.directory(g.layout.Memory), name)
+}
 
 // Usage reads the meters.
 func (g *Group) Usage() (Usage, error) {
@@ -43,6 +92,7 @@ func (g *Group) Usage() (Usage, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	m := &g.meter
+	m.highest = memory.highest
 	m.cached = max(m.cached, memory.cached)
 	m.peak = max(m.peak, memory.used, memory.highest-m.cached)
 	return Usage{
@@ -76,11 +126,11 @@ func (g *Group) readMemory() (memoryReading, error) {
 		return memoryReading{}, err
 	}
 	if g.layout.Memory.Version == 1 {
-		highest, err := readNumber(filepath.Join(dir, "memory.max_usage_in_bytes"))
+		highest, err := readNumber(g.watermarkFile())
 		// Here "cache" counts shared memory too, and "rss" anonymous memory only.
 		return memoryReading{stat["rss"] + stat["shmem"], stat["cache"] - stat["shmem"], highest}, err
 	}
-	highest, err := readNumber(filepath.Join(dir, "memory.peak")) // since Linux 5.19
+	highest, err := readNumber(g.watermarkFile())
 	if os.IsNotExist(err) {
 		err = nil
 	}

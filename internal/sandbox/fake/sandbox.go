@@ -179,6 +179,23 @@ func (s *Sandbox) Usage() (sandbox.Usage, error) {
 	return s.usage, nil
 }
 
+// MemoryPeak returns what SetUsage has set.
+func (s *Sandbox) MemoryPeak() (int64, error) {
+	u, err := s.Usage()
+	return u.MemoryPeakBytes, err
+}
+
+// LimitCPU records the share; Spec shows it.
+func (s *Sandbox) LimitCPU(milli int) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dead {
+		return fmt.Errorf("limit cpu: %w", sandbox.ErrDestroyed)
+	}
+	s.spec.Limits.CPUMilli = milli
+	return nil
+}
+
 // Reset kills the programs, waits for them and thaws.
 func (s *Sandbox) Reset(ctx context.Context) error {
 	s.mu.Lock()

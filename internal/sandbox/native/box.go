@@ -198,6 +198,23 @@ func (b *box) Usage() (sandbox.Usage, error) {
 	return sandbox.Usage{MemoryBytes: u.MemoryBytes, MemoryPeakBytes: u.MemoryPeakBytes, CPU: u.CPU, OOMKills: u.OOMKills}, nil
 }
 
+// MemoryPeak reads the memory's watermark.
+func (b *box) MemoryPeak() (int64, error) { return b.group.MemoryPeak() }
+
+// LimitCPU changes the CPU share.
+func (b *box) LimitCPU(milli int) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.dying {
+		return fmt.Errorf("limit cpu: %w", sandbox.ErrDestroyed)
+	}
+	b.cpuMilli = milli
+	if milli == 0 {
+		return b.group.LiftCPU()
+	}
+	return b.group.Limit(cgroup.Limits{CPUMilli: milli})
+}
+
 // Reset has PID 1 kill all others, and empties /dev/shm. The limit of CPU time
 // does not count meanwhile.
 func (b *box) Reset(ctx context.Context) error {

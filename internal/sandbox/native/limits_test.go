@@ -124,21 +124,44 @@ func TestTmpOfAnotherSize(t *testing.T) {
 func TestCPULimit(t *testing.T) {
 	s := create(t, open(t, -1), sandbox.Spec{ID: "box", Limits: sandbox.Limits{CPUMilli: 200}})
 	attachProbe(t, s)
-	before, err := s.Usage()
+	share := func() float64 {
+		before, err := s.Usage()
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		if _, status := result2(probe(t, s, "spin", "1s"))(t); status.Code != 0 {
+			t.Fatalf("%+v", status)
+		}
+		after, err := s.Usage()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return float64(after.CPU-before.CPU) / float64(time.Since(began))
+	}
+	if got := share(); got > 0.3 {
+		t.Errorf("a sandbox with 0.2 of a core used %.2f", got)
+	}
+	if err := s.LimitCPU(50); err != nil {
+		t.Fatal(err)
+	}
+	if got := share(); got > 0.1 {
+		t.Errorf("a sandbox with 0.05 of a core used %.2f", got)
+	}
+}
+
+func TestMemoryPeakRises(t *testing.T) {
+	s := create(t, open(t, -1), sandbox.Spec{ID: "box"})
+	attachProbe(t, s)
+	before, err := s.MemoryPeak()
 	if err != nil {
 		t.Fatal(err)
 	}
-	began := time.Now()
-	if _, status := result2(probe(t, s, "spin", "1s"))(t); status.Code != 0 {
+	if _, status := result2(probe(t, s, "eat", "32"))(t); status.Code != 0 {
 		t.Fatalf("%+v", status)
 	}
-	after, err := s.Usage()
-	if err != nil {
-		t.Fatal(err)
-	}
-	share := float64(after.CPU-before.CPU) / float64(time.Since(began))
-	if share > 0.3 {
-		t.Errorf("a sandbox with 0.2 of a core used %.2f", share)
+	if after, err := s.MemoryPeak(); err != nil || after < 32*mib || after <= before {
+		t.Errorf("the peak is %d, %v, after a program used 32 MiB; it was %d", after, err, before)
 	}
 }
 

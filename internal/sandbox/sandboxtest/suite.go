@@ -56,20 +56,20 @@ const (
 // Run runs the suite.
 func Run(t *testing.T, open func(t *testing.T) Harness) {
 	tests := map[string]func(t *testing.T, f *fixture){
-		"a process gets what it was started with":       testStart,
-		"exit codes":                                    testExit,
-		"a program that is not there":                   testExec,
-		"several processes":                             testSeveral,
-		"signals":                                       testSignals,
-		"freeze and thaw":                               testFreeze,
-		"reset kills the processes only":                testReset,
-		"reset of a frozen sandbox thaws it":            testResetFrozen,
-		"destroy ends everything":                       testDestroy,
-		"destroy of a frozen sandbox":                   testDestroyFrozen,
-		"listen and dial":                               testNetwork,
-		"a listener can be opened again after a reset":  testListenAgain,
-		"usage":                                         testUsage,
-		"a context that has ended":                      testContext,
+		"a process gets what it was started with": testStart,
+		"exit codes":                                   testExit,
+		"a program that is not there":                  testExec,
+		"several processes":                            testSeveral,
+		"signals":                                      testSignals,
+		"freeze and thaw":                              testFreeze,
+		"reset kills the processes only":               testReset,
+		"reset of a frozen sandbox thaws it":           testResetFrozen,
+		"destroy ends everything":                      testDestroy,
+		"destroy of a frozen sandbox":                  testDestroyFrozen,
+		"listen and dial":                              testNetwork,
+		"a listener can be opened again after a reset": testListenAgain,
+		"usage":                    testUsage,
+		"a context that has ended": testContext,
 		"two sandboxes do not disturb each other":       testTwo,
 		"a pipe ends when the last of its writers does": testPipe,
 	}
@@ -442,6 +442,16 @@ func testUsage(t *testing.T, f *fixture) {
 	}
 	if u.MemoryBytes < 0 || u.MemoryPeakBytes < u.MemoryBytes || u.CPU < 0 || u.OOMKills != 0 {
 		t.Errorf("Usage() = %+v", u)
+	}
+	for range 2 { // the second reading is the cheap one
+		if peak, err := f.box.MemoryPeak(); err != nil || peak < u.MemoryPeakBytes {
+			t.Errorf("MemoryPeak() = %d, %v; Usage has %d", peak, err, u.MemoryPeakBytes)
+		}
+	}
+	for _, milli := range []int{100, 0, 2000} {
+		if err := f.box.LimitCPU(milli); err != nil {
+			t.Errorf("LimitCPU(%d): %v", milli, err)
+		}
 	}
 }
 
