@@ -238,6 +238,23 @@ func TestCallerIsAnsweredBeforeTheEnvironmentIsFree(t *testing.T) {
 	})
 }
 
+func TestInitHasABurstOfCPU(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var f *fixture
+		during := 0
+		run := serve(t, time.Second, echo)
+		f = open(t, func(ctx context.Context, p *fake.Process) int {
+			during = f.box().Spec().Limits.CPUMilli
+			return run(ctx, p)
+		})
+		f.init()
+		if after := f.box().Spec().Limits.CPUMilli; during != 2000 || after != 72 {
+			t.Errorf("%d thousandths of a core during init and %d after, want 2000 and 72 of a 128 MB function", during, after)
+		}
+		f.close()
+	})
+}
+
 func TestFreeze(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := open(t, serve(t, 0, echo))

@@ -45,6 +45,8 @@ const (
 	// drainGrace is how long an invocation waits for an environment that has
 	// answered and is about to be free, before another is started for it.
 	drainGrace = 10 * time.Millisecond
+	// hotGrace is how long it waits although an idle one is there.
+	hotGrace = 500 * time.Microsecond
 	// retryAfter is what a throttled caller is told to wait.
 	retryAfter = time.Second
 )

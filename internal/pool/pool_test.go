@@ -274,6 +274,39 @@ func TestDrainingEnvironmentIsWaitedFor(t *testing.T) {
 	})
 }
 
+func TestHotEnvironmentIsPreferredToAnIdleOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &host{t: t, runTakes: time.Millisecond}
+		p := open(h, pool.Options{})
+		v := version(lambda.Latest, 128, time.Now())
+		var wg sync.WaitGroup
+		for range 2 {
+			wg.Go(func() { invoke(t, p, v) })
+		}
+		wg.Wait()
+		h.drainTakes = 200 * time.Microsecond
+		hot := invoke(t, p, v)
+		for range 50 {
+			if got := invoke(t, p, v); got != hot {
+				t.Fatalf("ran in environment %s, want %s again", got, hot)
+			}
+		}
+		h.drainTakes = time.Minute
+		invoke(t, p, v)
+		began := time.Now()
+		if got := invoke(t, p, v); got == hot {
+			t.Errorf("ran in environment %s, which stays busy", got)
+		}
+		if took := time.Since(began); took > 2*time.Millisecond {
+			t.Errorf("took %v while an environment was idle", took)
+		}
+		if made, _ := h.count(); made != 2 {
+			t.Errorf("%d environments, want the two", made)
+		}
+		p.Close(t.Context())
+	})
+}
+
 func TestAccountLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := &host{t: t, runTakes: time.Second}

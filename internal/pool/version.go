@@ -82,7 +82,9 @@ func (vp *versionPool) current() *lambda.Version {
 	return vp.version
 }
 
-// acquire takes the most recently used idle environment, or waits for one.
+// acquire takes the most recently used environment. One that has answered and
+// is about to be free is more recent than any idle one, and is waited for a
+// little: using few environments keeps them hot and lets the others freeze.
 func (vp *versionPool) acquire(ctx context.Context, v *lambda.Version) (*member, error) {
 	vp.adopt(v)
 	vp.mu.Lock()
@@ -90,21 +92,22 @@ func (vp *versionPool) acquire(ctx context.Context, v *lambda.Version) (*member,
 		vp.mu.Unlock()
 		return nil, errClosed
 	}
-	if n := len(vp.idle); n > 0 {
-		m := vp.idle[n-1]
-		vp.idle = vp.idle[:n-1]
-		m.leave()
+	drains := vp.draining > len(vp.waiters)
+	if !drains && len(vp.idle) > 0 {
+		m := vp.newest()
 		vp.mu.Unlock()
 		return m, nil
 	}
 	w := &waiter{granted: make(chan grant, 1)}
 	vp.waiters = append(vp.waiters, w)
-	drain := vp.draining >= len(vp.waiters)
+	idle := len(vp.idle) > 0
 	vp.mu.Unlock()
-	if drain {
-		t := time.AfterFunc(drainGrace, vp.startMissing)
-		defer t.Stop()
-	} else {
+	switch {
+	case drains && idle:
+		defer time.AfterFunc(hotGrace, vp.serveIdle).Stop()
+	case drains:
+		defer time.AfterFunc(drainGrace, vp.startMissing).Stop()
+	default:
 		vp.startMissing()
 	}
 	select {
@@ -114,6 +117,29 @@ func (vp *versionPool) acquire(ctx context.Context, v *lambda.Version) (*member,
 		vp.abandon(w)
 		return nil, ctx.Err()
 	}
+}
+
+// newest takes the most recently used idle environment. There is one, and the
+// mutex is held.
+func (vp *versionPool) newest() *member {
+	n := len(vp.idle)
+	m := vp.idle[n-1]
+	vp.idle = vp.idle[:n-1]
+	m.leave()
+	return m
+}
+
+// serveIdle gives idle environments to those who have waited for a hotter one in
+// vain.
+func (vp *versionPool) serveIdle() {
+	vp.mu.Lock()
+	for len(vp.idle) > 0 && len(vp.waiters) > 0 {
+		w := vp.waiters[0]
+		vp.waiters = vp.waiters[1:]
+		w.granted <- grant{member: vp.newest()}
+	}
+	vp.mu.Unlock()
+	vp.startMissing()
 }
 
 // abandon takes a waiter off the list, or gives back what it was granted.
