@@ -65,10 +65,6 @@ func (b *box) build() error {
 }
 
 func (b *box) spawn() (int, error) {
-	s, err := b.driver.livingSpawner()
-	if err != nil {
-		return 0, err
-	}
 	group, err := b.group.Open()
 	if err != nil {
 		return 0, fmt.Errorf("open cgroup: %w", err)
@@ -80,6 +76,17 @@ func (b *box) spawn() (int, error) {
 	}
 	defer far.Close()
 	b.channel = near
+	s, err := b.driver.livingSpawner()
+	if err != nil {
+		return 0, err
+	}
+	pid, err := s.spawn(b.firstID, far, group)
+	if !errors.Is(err, errSpawnerGone) {
+		return pid, err
+	}
+	if s, err = b.driver.livingSpawner(); err != nil {
+		return 0, err
+	}
 	return s.spawn(b.firstID, far, group)
 }
 

@@ -58,12 +58,10 @@ func (p *pool) take() *box {
 	for len(p.ready) > 0 {
 		b := p.ready[0]
 		p.ready = p.ready[1:]
-		select {
-		case <-b.done:
-			p.discard(b)
-		default:
+		if b.channel.open() {
 			return b
 		}
+		p.discard(b)
 	}
 	return nil
 }

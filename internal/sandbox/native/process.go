@@ -103,7 +103,6 @@ func (b *box) startMessage(spec sandbox.Process, present []bool, p *process) (pi
 		p.oomKills = kills
 		return m, nil, err
 	}
-	b.started = true
 	var files []*os.File
 	if b.root != nil {
 		m.Root, files = true, append(files, b.root)
@@ -111,6 +110,10 @@ func (b *box) startMessage(spec sandbox.Process, present []bool, p *process) (pi
 	for _, place := range b.pending {
 		m.Targets, files = append(m.Targets, place.target), append(files, place.mount)
 	}
+	if n := len(pid1.Encode(m)); n > pid1.MaxMessage {
+		return m, nil, fmt.Errorf("arguments and environment of %d bytes: %w", n, unix.E2BIG)
+	}
+	b.started = true
 	return m, files, nil
 }
 

@@ -155,8 +155,8 @@ func awaitGone(t *testing.T, pids []int) {
 			if err != nil {
 				break
 			}
-			if _, after, _ := strings.Cut(string(text), ") "); strings.HasPrefix(after, "Z") {
-				break
+			if _, after, _ := strings.Cut(string(text), ") "); strings.HasPrefix(after, "Z") && len(glob(t, fmt.Sprintf("/proc/%d/task/*", pid))) < 2 {
+				break // with its last thread its descriptors are closed
 			}
 			if time.Now().After(deadline) {
 				t.Errorf("still there: %s", text)

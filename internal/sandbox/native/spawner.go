@@ -81,10 +81,29 @@ const receiveBytes = 1 << 10
 
 func (c *channel) close() error { return c.conn.Close() }
 
+// open tells whether the other side is there, sooner than a reader notices.
+func (c *channel) open() bool {
+	conn, err := c.conn.SyscallConn()
+	if err != nil {
+		return false
+	}
+	poll := []unix.PollFd{{Events: unix.POLLRDHUP}}
+	if err := conn.Control(func(fd uintptr) {
+		poll[0].Fd = int32(fd)
+		_, err = unix.Poll(poll, 0)
+	}); err != nil {
+		return false
+	}
+	return err == nil && poll[0].Revents == 0
+}
+
 // remoteError is what thaw-init could not do.
 func remoteError(m pid1.Failed) error {
 	return fmt.Errorf("%s: %w", m.Operation, syscall.Errno(m.Errno))
 }
+
+// errSpawnerGone is returned for a question that did not reach the spawner.
+var errSpawnerGone = errors.New("spawner is gone")
 
 // spawner is the daemon's handle of the spawner process.
 type spawner struct {
@@ -170,7 +189,7 @@ func (s *spawner) exchange(m any, files []*os.File) (any, error) {
 		return nil, err
 	}
 	if err := s.channel.send(m, files...); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", errSpawnerGone, err)
 	}
 	answer, _, err := s.channel.receive(make([]byte, receiveBytes))
 	return answer, err
