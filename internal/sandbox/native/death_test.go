@@ -14,9 +14,9 @@ import (
 	"thaw/internal/sandbox"
 )
 
-// pid1 returns the number on the host of a sandbox's PID 1: it is the process of
+// firstProcess returns the number on the host of a sandbox's PID 1: it is the process of
 // its first user id.
-func pid1(t *testing.T, s sandbox.Sandbox) int {
+func firstProcess(t *testing.T, s sandbox.Sandbox) int {
 	t.Helper()
 	file, _ := shell(t, s, "cat /proc/self/uid_map")
 	first := strings.Fields(file)[1]
@@ -50,7 +50,7 @@ func TestTheDeathOfPID1EndsTheSandbox(t *testing.T) {
 	if _, err := r.Read(make([]byte, 10)); err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Kill(pid1(t, s), syscall.SIGKILL); err != nil {
+	if err := syscall.Kill(firstProcess(t, s), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	awaitDone(t, s.Done())
@@ -78,7 +78,7 @@ func TestADeadPausedSandboxIsNotClaimed(t *testing.T) {
 	if _, err := fmt.Sscan(spawner[0], &pid); err != nil {
 		t.Fatal(err)
 	}
-	own := pid1(t, first)
+	own := firstProcess(t, first)
 	paused := awaitOther(t, pid, own)
 	if err := syscall.Kill(paused, syscall.SIGKILL); err != nil {
 		t.Fatal(err)

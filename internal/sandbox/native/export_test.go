@@ -1,5 +1,11 @@
 package native
 
-// TreeName is the name of a state directory's cgroups, for the tests that look
-// for what is left of them.
-var TreeName = treeName
+// What the tests of pure decisions need.
+var (
+	TreeName  = treeName
+	RootSteps = rootSteps
+	Directory = directory
+	File      = file
+	Symlink   = symlink
+	Bind      = bind
+)
