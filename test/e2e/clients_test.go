@@ -47,6 +47,7 @@ func TestBoto3(t *testing.T) {
 	}
 	for language, sp := range languages(t) {
 		t.Run(language, func(t *testing.T) {
+			t.Parallel() // boto3 spends its time waiting
 			dir := t.TempDir()
 			path := filepath.Join(dir, "function.zip")
 			if err := os.WriteFile(path, sp.zip, 0o600); err != nil {
@@ -87,6 +88,7 @@ func TestCLI(t *testing.T) {
 	program := client(t, "aws")
 	for language, sp := range languages(t) {
 		t.Run(language, func(t *testing.T) {
+			t.Parallel() // the CLI spends its time with itself
 			c := &cli{t: t, server: s, program: program, dir: t.TempDir(), name: "cli-" + language}
 			c.write("function.zip", sp.zip)
 			c.life(sp)
