@@ -81,6 +81,39 @@ nodejs_client_install() {
 	fi
 }
 
+# nodejs_sdk sets SDK to the directory of the AWS SDK for JavaScript, which all versions
+# share on the disk.
+nodejs_sdk() {
+	SDK="$OUT/.nodejs-sdk-$(cat "$HERE/nodejs.sh" "$HERE"/nodejs/package*.json | sha256sum | cut -c1-16)"
+	[ ! -e "$SDK" ] || return 0
+	nodejs_want_npm
+	build="$WORK/nodejs-sdk"
+	rm -rf "$build"
+	mkdir -p "$build"
+	cp "$HERE/nodejs/package.json" "$HERE/nodejs/package-lock.json" "$build/"
+	run "node SDK 1/2, fetching (10 to 30 seconds, once)" nodejs_sdk_fetch "$build"
+	run "node SDK 2/2, leaving out what Node.js does not load" nodejs_sdk_strip "$build/node_modules"
+	chmod -R u=rwX,go=rX "$build/node_modules"
+	[ "$(id -u)" -ne 0 ] || chown -R 0:0 "$build/node_modules"
+	rm -rf "$OUT"/.nodejs-sdk-*
+	mv "$build/node_modules" "$SDK"
+	rm -rf "$build"
+}
+
+nodejs_sdk_fetch() {
+	cd "$1"
+	$NPM ci --omit=dev --ignore-scripts --no-audit --no-fund
+}
+
+# nodejs_sdk_strip keeps of the SDK's own packages what the service keeps: the CommonJS
+# build, which is also what "import" gets, and the licences.
+nodejs_sdk_strip() {
+	find "$1/@aws-sdk" "$1/@smithy" "$1/@aws" -type d \( -name dist-es -o -name dist-types \) -prune -exec rm -rf {} +
+	find "$1" -type f \( -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' -o -name '*.map' \
+		-o -iname 'readme.md' -o -iname 'changelog.md' \) -exec rm -f {} +
+	rm -rf "$1/.bin" "$1/.package-lock.json"
+}
+
 # nodejs_build NAME
 nodejs_build() {
 	name=$1
@@ -96,6 +129,7 @@ nodejs_build() {
 		return
 	fi
 	nodejs_client
+	nodejs_sdk
 	rm -rf "${WORK:?}/$name"
 	mkdir -p "$WORK/$name/lang/bin" "$WORK/$name/runtime/node_modules" "$WORK/$name/licenses"
 	if [ -n "$host" ]; then
@@ -104,9 +138,11 @@ nodejs_build() {
 		nodejs_want_npm
 		run "$name: fetching Node.js $version" nodejs_interpreter "$version" "$WORK/$name"
 	fi
+	# Linked, not copied: one SDK on the disk, and one in the memory of all functions.
+	cp -Rl "$SDK/." "$WORK/$name/runtime/node_modules"
 	cp -R "$CLIENT" "$WORK/$name/runtime/node_modules/aws-lambda-ric"
 	cp "$CLIENT"/LICENSE* "$CLIENT/NOTICE" "$CLIENT/THIRD-PARTY-LICENSES" "$WORK/$name/licenses/"
-	cp "$HERE/nodejs/bootstrap" "$WORK/$name/runtime/bootstrap"
+	cp "$HERE/nodejs/bootstrap" "$HERE/nodejs/node-path.cjs" "$WORK/$name/runtime/"
 	chmod 755 "$WORK/$name/runtime/bootstrap"
 	run "$name: trying it" nodejs_try "$major" "$WORK/$name"
 	describe "$name" "$print" "nodejs:$major" "$version" "aws-lambda-ric $NODE_CLIENT_VERSION" NODE_PATH \
@@ -143,5 +179,9 @@ nodejs_try() {
 const client = require(process.argv[1] + "/runtime/node_modules/aws-lambda-ric/rapid-client.node");
 if (typeof client.next !== "function") throw new Error("the client has no next()");
 if (!process.version.startsWith("v" + process.argv[2] + ".")) throw new Error(process.version);
-' "$2" "$1"
+const modules = process.argv[1] + "/runtime/node_modules/";
+for (const name of Object.keys(require(process.argv[3]).dependencies)) {
+  if (Object.keys(require(modules + name)).length === 0) throw new Error(name + " is empty");
+}
+' "$2" "$1" "$HERE/nodejs/package.json"
 }

@@ -41,7 +41,11 @@ func task(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
 	for name, body := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(body), 0o755); err != nil {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(body), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -136,7 +140,6 @@ def fails(event, context):
     raise ValueError("no good")
 def tells(event, context):
     import boto3
-    os.environ.pop("_LAMBDA_TELEMETRY_LOG_FD", None)
     return {"path": sys.path[:4], "executable": sys.executable, "cwd": os.getcwd(), "uid": os.getuid(),
             "prefix": sys.prefix, "json": json.__file__, "boto3": boto3.__file__}
 `,

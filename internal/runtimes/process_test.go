@@ -45,6 +45,8 @@ func newFakeAPI(t testing.TB) *fakeAPI {
 	mux.HandleFunc("GET /2018-06-01/runtime/invocation/next", a.next)
 	mux.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/{to}", a.post)
 	mux.HandleFunc("POST /2018-06-01/runtime/init/{to}", a.post)
+	mux.HandleFunc("GET /2015-03-31/functions", listFunctions)
+	mux.HandleFunc("GET /2015-03-31/functions/{$}", listFunctions)
 	s := &http.Server{Handler: mux}
 	served := make(chan struct{})
 	go func() {
@@ -93,6 +95,7 @@ type process struct {
 	cmd    *exec.Cmd
 	exited chan struct{}
 	output bytes.Buffer // what it printed; read it after exited
+	frames *os.File     // what it logged to the framed descriptor
 }
 
 // inNamespace builds /var anew, of the runtime's mounts and the task, and becomes
@@ -102,6 +105,8 @@ const inNamespace = `set -e
 scratch=$1 program=$2 mounts=$3; shift 3
 mount --make-rprivate /
 mount -t tmpfs none "$scratch"
+printf 'root:x:0:0:root:/root:/sbin/nologin\nsbx_user1051:x:993:990::/home/sbx_user1051:/sbin/nologin\n' >"$scratch/passwd"
+mount --bind "$scratch/passwd" /etc/passwd
 while [ "$mounts" -gt 0 ]; do
 	mkdir -p "$scratch${2#/var}"
 	mount --bind "$1" "$scratch${2#/var}"
@@ -116,15 +121,24 @@ exec setpriv --reuid 993 --regid 990 --clear-groups --no-new-privs --inh-caps=-a
 // start runs a runtime with the given task and function variables.
 func start(t testing.TB, r runtimes.Runtime, task, handler string, variables map[string]string) *process {
 	t.Helper()
+	return startWith(t, r, task, handler, func(string) map[string]string { return variables })
+}
+
+// startWith is start, with variables that depend on the Runtime API's address.
+func startWith(t testing.TB, r runtimes.Runtime, task, handler string, variables func(address string) map[string]string) *process {
+	t.Helper()
 	p := &process{fakeAPI: newFakeAPI(t), exited: make(chan struct{})}
+	frames := p.openFrames(t)
+	defer frames.Close()
 	f := functionContext()
-	f.Handler, f.RuntimeAPI, f.Variables = handler, p.address, variables
+	f.Handler, f.RuntimeAPI, f.Variables = handler, p.address, variables(p.address)
 	mounts := append(r.Mounts[:len(r.Mounts):len(r.Mounts)], runtimes.Mount{Source: task, Target: "/var/task"})
 	args := []string{"-c", inNamespace, "sh", t.TempDir(), r.Bootstrap[0], fmt.Sprint(len(mounts))}
 	for _, m := range mounts {
 		args = append(args, m.Source, m.Target)
 	}
-	p.cmd = exec.Command("/bin/sh", append(args, r.Environ(f)...)...)
+	p.cmd = exec.Command("/bin/sh", append(append(args, r.Environ(f)...), "_LAMBDA_TELEMETRY_LOG_FD=3")...)
+	p.cmd.ExtraFiles = []*os.File{frames}
 	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS, Setpgid: true}
 	if err := p.cmd.Start(); err != nil {
