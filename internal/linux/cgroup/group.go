@@ -9,16 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
-	"time"
 )
-
-// cpuPeriod is the length in which a group may use its share of the CPU. A group
-// that has used it up stands still until the next one, so that with a long period
-// a small share means long stops.
-const cpuPeriod = 20 * time.Millisecond
-
-// minQuota is the least that the kernel takes.
-const minQuota = time.Millisecond
 
 // Group is one sandbox's place in the hierarchies.
 type Group struct {
@@ -86,60 +77,14 @@ func (g *Group) Adopt(pid int) error {
 
 // Limit sets the limits. A limit of zero stays as it is.
 func (g *Group) Limit(l Limits) error {
-	if l.MemoryBytes > 0 {
-		if err := g.limitMemory(l.MemoryBytes); err != nil {
-			return fmt.Errorf("limit memory: %w", err)
-		}
-	}
-	if l.CPUMilli > 0 {
-		quota := max(cpuPeriod*time.Duration(l.CPUMilli)/1000, minQuota).Microseconds()
-		if err := g.limitCPU(strconv.FormatInt(quota, 10)); err != nil {
-			return fmt.Errorf("limit cpu: %w", err)
-		}
-	}
-	if l.Processes > 0 {
-		if err := write(g.directory(g.layout.PIDs), "pids.max", strconv.Itoa(l.Processes)); err != nil {
-			return fmt.Errorf("limit processes: %w", err)
-		}
-	}
-	return nil
-}
-
-func (g *Group) limitMemory(limit int64) error {
-	dir, text := g.directory(g.layout.Memory), strconv.FormatInt(limit, 10)
-	if g.layout.Memory.Version == 2 {
-		return errors.Join(write(dir, "memory.max", text), optional(write(dir, "memory.swap.max", "0")))
-	}
-	if err := write(dir, "memory.limit_in_bytes", text); err != nil {
-		return err
-	}
-	// Absent where the kernel does not account swap.
-	return errors.Join(write(dir, "memory.swappiness", "0"), optional(write(dir, "memory.memsw.limit_in_bytes", text)))
+	return apply(g.layout.settings(g.path, l))
 }
 
 // LiftCPU takes the bound of the CPU share away until the next Limit. Dying takes
 // CPU time too: in a group with a small share, hundreds of killed processes would
 // take minutes.
 func (g *Group) LiftCPU() error {
-	if err := g.limitCPU("-1"); err != nil {
-		return fmt.Errorf("lift cpu limit: %w", err)
-	}
-	return nil
-}
-
-// limitCPU sets the microseconds of CPU time in each period; -1 is no bound.
-func (g *Group) limitCPU(quota string) error {
-	dir, period := g.directory(g.layout.CPU), strconv.FormatInt(cpuPeriod.Microseconds(), 10)
-	if g.layout.CPU.Version == 2 {
-		if quota == "-1" {
-			quota = "max"
-		}
-		return write(dir, "cpu.max", quota+" "+period)
-	}
-	if err := write(dir, "cpu.cfs_period_us", period); err != nil {
-		return err
-	}
-	return write(dir, "cpu.cfs_quota_us", quota)
+	return apply([]setting{g.layout.cpuSetting(g.path, unlimited)})
 }
 
 func optional(err error) error {

@@ -1,0 +1,94 @@
+package network_test
+
+import (
+	"net"
+	"os"
+	"runtime"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"thaw/internal/linux/network"
+)
+
+// namespace returns a new network namespace.
+func namespace(t *testing.T) *os.File {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("network namespaces need root")
+	}
+	type result struct {
+		file *os.File
+		err  error
+	}
+	made := make(chan result)
+	go func() {
+		runtime.LockOSThread() // for good: the thread ends with the goroutine
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			made <- result{nil, err}
+			return
+		}
+		f, err := os.Open("/proc/thread-self/ns/net")
+		made <- result{f, err}
+	}()
+	r := <-made
+	if r.err != nil {
+		t.Fatal(r.err)
+	}
+	t.Cleanup(func() { r.file.Close() })
+	return r.file
+}
+
+func TestASocketStaysWhereItWasOpened(t *testing.T) {
+	inside := namespace(t)
+	if err := network.Loopback(inside, net.IPv4(169, 254, 100, 1)); err != nil {
+		t.Fatal(err)
+	}
+	var l net.Listener
+	if err := network.Inside(inside, func() error {
+		other, err := net.Listen("tcp4", "169.254.100.1:0") // the address is there
+		if err != nil {
+			return err
+		}
+		other.Close()
+		l, err = net.Listen("tcp4", "127.0.0.1:0")
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	address := l.Addr().String()
+	if conn, err := net.Dial("tcp4", address); err == nil {
+		conn.Close()
+		t.Error("the address is reached from outside")
+	}
+	dialled := make(chan error, 1)
+	go func() {
+		dialled <- network.Inside(inside, func() error {
+			conn, err := net.Dial("tcp4", address)
+			if err == nil {
+				conn.Close()
+			}
+			return err
+		})
+	}()
+	conn, err := l.Accept() // on a thread that is outside
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
+	if err := <-dialled; err != nil {
+		t.Errorf("dial inside: %v", err)
+	}
+}
+
+func TestInsideOfWhatIsNoNamespace(t *testing.T) {
+	f, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := network.Inside(f, func() error { t.Error("ran"); return nil }); err == nil {
+		t.Error("no error")
+	}
+}
