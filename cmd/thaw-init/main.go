@@ -10,6 +10,7 @@ package main
 
 import (
 	"syscall"
+	"unsafe"
 
 	"thaw/internal/linux/pid1"
 
@@ -35,11 +36,19 @@ func main() {
 	socket := pid1.NewSocket(control)
 	switch life, _ := syscall.Getenv("THAW_INIT"); life {
 	case "spawner":
+		setName("thaw-spawner\x00")
 		runSpawner(socket)
 	case "sandbox":
+		setName("thaw-init\x00")
 		runSandbox(socket)
 	}
 	unix.Exit(exitFault)
+}
+
+// setName is for people who look at the host's processes: executed from a
+// descriptor, the program's name would be a number.
+func setName(name string) {
+	_ = unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(unsafe.StringData(name))), 0, 0, 0)
 }
 
 // fault is an error of a named operation.

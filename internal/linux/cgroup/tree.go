@@ -91,7 +91,11 @@ func enterLeaf(dir string) error {
 // KillSwitch opens the file to which "1" is written to kill all in the tree,
 // frozen or not.
 func (t *Tree) KillSwitch() (*os.File, error) {
-	return os.OpenFile(filepath.Join(t.layout.Unified, t.name, "cgroup.kill"), os.O_WRONLY, 0)
+	f, err := os.OpenFile(filepath.Join(t.layout.Unified, t.name, "cgroup.kill"), os.O_WRONLY, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("the kernel is too old, Linux 5.14 or later is needed: %w", err)
+	}
+	return f, err
 }
 
 // Residue counts what Clear has found.
