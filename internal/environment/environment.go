@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"thaw/internal/lambda"
@@ -54,8 +55,19 @@ type Environment struct {
 // reset ends it; the next init makes another.
 type attempt struct {
 	api     *runtimeapi.Server
-	served  chan struct{} // closed when the API's server has ended
 	process sandbox.Running
+	// draining is the run that has had its answer and is not over.
+	draining atomic.Pointer[run]
+	// served counts the goroutines that serve the API and watch the process.
+	served sync.WaitGroup
+}
+
+// watch ends the draining run with its process.
+func (a *attempt) watch() {
+	<-a.process.Exited()
+	if r := a.draining.Load(); r != nil {
+		r.abandon()
+	}
 }
 
 // New makes an environment in which nothing runs yet.
@@ -287,5 +299,5 @@ func (a *attempt) close() {
 		return
 	}
 	a.api.Close()
-	<-a.served
+	a.served.Wait()
 }

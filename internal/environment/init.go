@@ -80,11 +80,8 @@ func (e *Environment) launch(ctx context.Context) (*attempt, *failure, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("listen in environment %s: %w", e.id, err)
 	}
-	a.api, a.served = runtimeapi.New(runtimeapi.Options{Logger: e.logger}), make(chan struct{})
-	go func() {
-		defer close(a.served)
-		a.api.Serve(listener)
-	}()
+	a.api = runtimeapi.New(runtimeapi.Options{Logger: e.logger})
+	a.served.Go(func() { a.api.Serve(listener) })
 	a.process, err = e.box.Start(ctx, sandbox.Process{
 		Path:   path,
 		Args:   []string{path},
@@ -100,6 +97,7 @@ func (e *Environment) launch(ctx context.Context) (*attempt, *failure, error) {
 		}
 		return nil, nil, fmt.Errorf("start runtime in environment %s: %w", e.id, err)
 	}
+	a.served.Go(a.watch)
 	return a, nil, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"thaw/internal/lambda"
@@ -61,9 +62,21 @@ type run struct {
 	attempt  *attempt
 	exchange *runtimeapi.Exchange
 	deadline *time.Timer
+	late     chan struct{} // closed at the deadline
 	// failed is how the runtime's answer was bad; nil if it was not.
 	failed *failure
+
+	stage atomic.Int32
+	ended chan []byte // takes the log's tail, if somebody waits for it
 }
+
+// The stages of a run: until the answer somebody waits in Invoke, who also sees
+// to failures; then nobody does, and whatever comes first ends the run.
+const (
+	stageWaiting = iota
+	stageDraining
+	stageEnded
+)
 
 func (r *run) invoke(ctx context.Context) (lambda.Result, error) {
 	failed, err := r.hand(ctx)
@@ -78,8 +91,9 @@ func (r *run) invoke(ctx context.Context) (lambda.Result, error) {
 		return lambda.Result{}, err
 	}
 	if failed == nil {
-		r.deadline = time.NewTimer(time.Until(r.inv.Deadline))
-		failed = r.await(r.exchange.Responded())
+		r.late = make(chan struct{})
+		r.deadline = time.AfterFunc(time.Until(r.inv.Deadline), func() { r.expire(ctx) })
+		failed = r.await()
 	}
 	if failed != nil {
 		return r.fail(ctx, failed), nil
@@ -150,22 +164,29 @@ func (r *run) deliver() error {
 	return nil
 }
 
-// await waits for one step of the runtime, until the deadline or its end.
-func (r *run) await(step <-chan struct{}) *failure {
+// await waits for the runtime's answer, until the deadline or its end.
+func (r *run) await() *failure {
+	responded := r.exchange.Responded()
 	select {
-	case <-step:
+	case <-responded:
 		return nil
 	case <-r.attempt.process.Exited():
-		settle(step)
+		settle(responded)
 		select {
-		case <-step:
+		case <-responded:
 			return nil
 		default:
 			return exited(r.attempt.process.Status())
 		}
-	case <-r.deadline.C:
+	case <-r.late:
 		return timedOut(r.env.opts.Version.Resources.Timeout)
 	}
+}
+
+// expire is the deadline.
+func (r *run) expire(ctx context.Context) {
+	close(r.late)
+	r.conclude(ctx, timedOut(r.env.opts.Version.Resources.Timeout))
 }
 
 // respond makes the result of an invocation that the runtime has answered. What
@@ -173,12 +194,55 @@ func (r *run) await(step <-chan struct{}) *failure {
 func (r *run) respond(ctx context.Context) lambda.Result {
 	result := r.result(r.exchange.Outcome())
 	if r.tail {
-		result.LogTail = r.finish(ctx)
-		return result
+		r.ended = make(chan []byte, 1)
+	} else {
+		r.watch.Responded()
 	}
-	r.watch.Responded()
-	go r.finish(ctx) // ends before running does
+	r.drain(ctx)
+	if r.tail {
+		result.LogTail = <-r.ended
+	}
 	return result
+}
+
+// drain lets the run end by itself: when the runtime asks for the next event, at
+// the deadline, or with the runtime's process.
+func (r *run) drain(ctx context.Context) {
+	r.attempt.draining.Store(r)
+	r.stage.Store(stageDraining)
+	select { // what came before the stage was changed has found nothing to do
+	case <-r.late:
+		r.conclude(ctx, timedOut(r.env.opts.Version.Resources.Timeout))
+	case <-r.attempt.process.Exited():
+		r.abandon()
+	default:
+	}
+	r.exchange.WhenIdle(func() { r.conclude(ctx, nil) })
+}
+
+// abandon ends a run whose runtime has ended after its answer, unless its request
+// for the next event is still on its way to us.
+func (r *run) abandon() {
+	time.AfterFunc(settleTime, func() {
+		r.conclude(context.Background(), exited(r.attempt.process.Status()))
+	})
+}
+
+// conclude ends a draining run, once.
+func (r *run) conclude(ctx context.Context, failed *failure) {
+	if !r.stage.CompareAndSwap(stageDraining, stageEnded) {
+		return
+	}
+	r.attempt.draining.Store(nil) // or the event would be kept until the next one
+	var tail []byte
+	if failed != nil {
+		tail = r.end(ctx, failed)
+	} else {
+		tail = r.finish()
+	}
+	if r.ended != nil {
+		r.ended <- tail
+	}
 }
 
 // result turns what the runtime posted into what the caller gets.
@@ -203,16 +267,10 @@ func (r *run) result(o runtimeapi.Outcome) lambda.Result {
 	}
 }
 
-// finish waits until the runtime asks for its next event, writes the end of the
-// log and lets the environment go. A runtime that never asks is reset at the
-// deadline; its caller has been answered already.
-func (r *run) finish(ctx context.Context) []byte {
+// finish writes the end of the log and lets the environment go.
+func (r *run) finish() []byte {
 	e := r.env
-	failed := r.await(r.exchange.Idle())
 	r.deadline.Stop()
-	if failed != nil {
-		return r.end(ctx, failed)
-	}
 	report := r.report()
 	if failed := r.failed; failed != nil && failed.body == nil {
 		// What the function itself reports is no failure of its environment, and

@@ -26,6 +26,12 @@ type versionPool struct {
 	starting int
 	draining int
 	empty    chan struct{} // closed when the last member of a retired pool is gone
+
+	// timer freezes and ends idle members; due is when, or zero. One for all: a
+	// timer that is set and stopped with each invocation costs a wake-up of the
+	// network poller each time.
+	timer *time.Timer
+	due   time.Time
 }
 
 // member is one environment in a pool. Its fields are guarded by the pool's mutex.
@@ -33,10 +39,8 @@ type member struct {
 	pool    *versionPool
 	env     Environment
 	version *lambda.Version
-	idle    bool
 	frozen  bool
 	since   time.Time // when it became idle
-	timer   *time.Timer
 }
 
 // waiter is an invocation without an environment yet.
@@ -124,8 +128,8 @@ func (vp *versionPool) acquire(ctx context.Context, v *lambda.Version) (*member,
 func (vp *versionPool) newest() *member {
 	n := len(vp.idle)
 	m := vp.idle[n-1]
+	vp.idle[n-1] = nil
 	vp.idle = vp.idle[:n-1]
-	m.leave()
 	return m
 }
 
@@ -232,47 +236,64 @@ func (vp *versionPool) put(m *member, reusable bool) {
 		return
 	}
 	vp.idle = append(vp.idle, m)
-	m.idle, m.since = true, time.Now()
-	m.arm(vp.pools.opts.IdleGrace)
+	m.frozen, m.since = false, time.Now()
+	vp.wake(m.restsAt())
 	vp.mu.Unlock()
 }
 
-// arm sets the member's one timer: first to freeze it, then to end it.
-func (m *member) arm(d time.Duration) {
-	if m.timer == nil {
-		m.timer = time.AfterFunc(d, m.rest)
-		return
-	}
-	m.timer.Reset(d)
-}
-
-// leave marks a member as not idle any more. The pool's mutex is held.
-func (m *member) leave() {
-	m.idle, m.frozen = false, false
-	m.timer.Stop()
-}
-
-// rest is the timer's turn: an idle environment is frozen, a frozen one ended.
-func (m *member) rest() {
-	vp := m.pool
-	vp.mu.Lock()
-	if !m.idle {
-		vp.mu.Unlock()
-		return
-	}
+// restsAt is when an idle member is to be frozen, or, frozen, ended.
+func (m *member) restsAt() time.Time {
+	opts := &m.pool.pools.opts
 	if m.frozen {
-		vp.idle = slices.DeleteFunc(vp.idle, func(x *member) bool { return x == m })
-		m.leave()
-		vp.mu.Unlock()
-		vp.drop(m)
+		return m.since.Add(opts.IdleGrace + opts.KeepAlive)
+	}
+	return m.since.Add(opts.IdleGrace)
+}
+
+// wake sets the timer, unless it is set to an earlier time. The mutex is held.
+func (vp *versionPool) wake(at time.Time) {
+	if !vp.due.IsZero() && !at.Before(vp.due) {
 		return
 	}
-	m.frozen = true
-	m.timer.Reset(vp.pools.opts.KeepAlive)
+	vp.due = at
+	if vp.timer == nil {
+		vp.timer = time.AfterFunc(time.Until(at), vp.rest)
+		return
+	}
+	vp.timer.Reset(time.Until(at))
+}
+
+// rest is the timer's turn: it freezes what has been idle for the grace, and
+// ends what has been frozen for the keep-alive.
+func (vp *versionPool) rest() {
+	now := time.Now()
+	var freeze, end []*member
+	vp.mu.Lock()
+	vp.due = time.Time{}
+	vp.idle = slices.DeleteFunc(vp.idle, func(m *member) bool {
+		if now.Before(m.restsAt()) {
+			return false
+		}
+		if m.frozen {
+			end = append(end, m)
+			return true
+		}
+		m.frozen = true
+		freeze = append(freeze, m)
+		return false
+	})
+	for _, m := range vp.idle {
+		vp.wake(m.restsAt())
+	}
 	vp.mu.Unlock()
-	// It may be taken at this very moment: an environment that is busy refuses.
-	if err := m.env.Freeze(); err != nil {
-		vp.pools.opts.Logger.Error("freeze environment", "function", vp.function, "error", err)
+	for _, m := range freeze {
+		// It may be taken at this very moment: an environment that is busy refuses.
+		if err := m.env.Freeze(); err != nil {
+			vp.pools.opts.Logger.Error("freeze environment", "function", vp.function, "error", err)
+		}
+	}
+	for _, m := range end {
+		vp.drop(m)
 	}
 }
 
@@ -343,9 +364,6 @@ func (vp *versionPool) dropIdle() {
 	vp.mu.Lock()
 	idle := vp.idle
 	vp.idle = nil
-	for _, m := range idle {
-		m.leave()
-	}
 	vp.mu.Unlock()
 	for _, m := range idle {
 		vp.drop(m)
@@ -370,8 +388,7 @@ func (vp *versionPool) dropOldest() bool {
 		return false
 	}
 	m := vp.idle[0]
-	vp.idle = vp.idle[1:]
-	m.leave()
+	vp.idle = slices.Delete(vp.idle, 0, 1)
 	vp.mu.Unlock()
 	vp.end(m)
 	return true

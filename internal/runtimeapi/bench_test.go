@@ -32,7 +32,7 @@ func BenchmarkEvent(b *testing.B) {
 				b.Fatal(err)
 			}
 			<-x.Responded()
-			<-x.Idle()
+			<-idle(x)
 		}
 	})
 	b.Run("server=nethttp", func(b *testing.B) {

@@ -92,7 +92,7 @@ func invoke(tb testing.TB, s *runtimeapi.Server, inv lambda.Invocation) runtimea
 	await(tb, "response", x.Responded())
 	o := x.Outcome()
 	if o.TooLarge == 0 {
-		await(tb, "next", x.Idle())
+		await(tb, "next", idle(x))
 	}
 	return o
 }
@@ -196,7 +196,7 @@ func TestHTTPClient(t *testing.T) {
 			t.Errorf("answer's size (-want +got):\n%s", diff)
 		}
 		next()
-		await(t, "next", x.Idle())
+		await(t, "next", idle(x))
 	}
 	if _, err := s.Deliver(lambda.Invocation{RequestID: "last", Deadline: time.Now().Add(patience)}); err != nil {
 		t.Fatal(err)
@@ -289,4 +289,11 @@ func TestClosed(t *testing.T) {
 	if _, err := s.Deliver(lambda.Invocation{}); err == nil {
 		t.Error("an event was delivered")
 	}
+}
+
+// idle is closed when the exchange is over.
+func idle(x *runtimeapi.Exchange) <-chan struct{} {
+	c := make(chan struct{})
+	x.WhenIdle(func() { close(c) })
+	return c
 }

@@ -1,6 +1,7 @@
 package runtimeapi
 
 import (
+	"sync"
 	"time"
 
 	"thaw/internal/lambda"
@@ -42,10 +43,13 @@ type Exchange struct {
 	invocation lambda.Invocation
 	delivered  time.Time
 	responded  chan struct{}
-	idle       chan struct{}
 
-	outcome Outcome       // written before responded is closed
-	took    time.Duration // written before idle is closed
+	outcome Outcome // written before responded is closed
+
+	mu   sync.Mutex
+	idle bool
+	then func()
+	took time.Duration // valid once idle
 }
 
 // Responded is closed when the runtime has answered, in whatever way. It is
@@ -56,9 +60,38 @@ func (x *Exchange) Responded() <-chan struct{} { return x.responded }
 // Outcome is valid once Responded is closed.
 func (x *Exchange) Outcome() Outcome { return x.outcome }
 
-// Idle is closed when the runtime, having answered, asks for the next event.
-func (x *Exchange) Idle() <-chan struct{} { return x.idle }
+// WhenIdle has f called once the runtime, having answered, asks for the next
+// event: at once if it has. It is called with the runtime ready for Deliver, on
+// the goroutine that serves the runtime's connection, and so must not wait for
+// anything; a channel would cost every invocation one more goroutine's turn. A
+// second call replaces an f that has not been called.
+func (x *Exchange) WhenIdle(f func()) {
+	x.mu.Lock()
+	idle := x.idle
+	if !idle {
+		x.then = f
+	}
+	x.mu.Unlock()
+	if idle {
+		f()
+	}
+}
+
+// end marks the exchange as over and calls whom it may concern.
+func (x *Exchange) end() {
+	x.mu.Lock()
+	x.idle, x.took = true, time.Since(x.delivered)
+	then := x.then
+	x.mu.Unlock()
+	if then != nil {
+		then()
+	}
+}
 
 // Duration is the time from the delivery to the runtime's request for the next
-// event; valid once Idle is closed.
-func (x *Exchange) Duration() time.Duration { return x.took }
+// event; valid once that has come.
+func (x *Exchange) Duration() time.Duration {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.took
+}

@@ -1,9 +1,6 @@
 package runtimeapi
 
-import (
-	"fmt"
-	"time"
-)
+import "fmt"
 
 // serveNext parks the connection until an event is delivered on it. The first
 // call ends the init phase, later ones end the exchange before. A runtime that
@@ -31,12 +28,11 @@ func serveNext(c *conn, _ []byte) reply {
 	if before != nil && before != c {
 		before.nc.Close() // its client has given it up, or will never be served
 	}
-	if x != nil {
-		x.took = time.Since(x.delivered)
-		close(x.idle)
-	}
 	if from == stateStarted {
 		close(s.started)
+	}
+	if x != nil {
+		x.end()
 	}
 	return reply{silent: true}
 }

@@ -223,7 +223,6 @@ func (s *Server) Deliver(inv lambda.Invocation) (*Exchange, error) {
 		invocation: inv,
 		delivered:  time.Now(),
 		responded:  make(chan struct{}),
-		idle:       make(chan struct{}),
 	}
 	s.state, s.parked, s.exchange = to, nil, x
 	// Taken before mu is given up, so that whatever the connection's own goroutine

@@ -153,7 +153,7 @@ func (s *stage) step(name, text string) (got string, compared bool) {
 		}
 		return render(s.exchange.Outcome()), true
 	case "idle":
-		return fmt.Sprintln(closed(s.exchange.Idle())), true
+		return fmt.Sprintln(closed(idle(s.exchange))), true
 	case "init":
 		return fmt.Sprintf("started: %v\n%s", closed(s.server.Started()), renderFailure(s.server.InitFailure())), true
 	case "wait":
