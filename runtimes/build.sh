@@ -7,8 +7,8 @@ usage() {
 	cat <<'TEXT'
 usage: runtimes/build.sh [--only NAME,...] [--list] DIR
 
-  --only   build these: python3.12, nodejs22.x, …; "python" stands for every Python
-           that this machine has, "nodejs" for every Node.js that is pinned.
+  --only   build these: python3.12, nodejs22.x, java17, …; "python" and "java" stand for
+           every version that this machine has, "nodejs" for every one that is pinned.
            Without it: all of them.
   --list   print the names that can be built here, and build nothing.
 
@@ -26,6 +26,7 @@ HOME=${HOME:-/nonexistent}
 . "$HERE/lib.sh"
 . "$HERE/python.sh"
 . "$HERE/nodejs.sh"
+. "$HERE/java.sh"
 
 case $(uname -m) in
 x86_64) ARCH=x64 ;;
@@ -43,21 +44,29 @@ nodes() {
 	for major in $NODE_MAJORS; do echo "nodejs$major.x"; done
 }
 
+javas() {
+	for major in $JAVA_MAJORS; do
+		[ -z "$(java_find "$major")" ] || echo "java$major"
+	done
+}
+
 # expand NAMES: group names become their members.
 expand() {
 	for name in $(echo "$1" | tr , ' '); do
 		case $name in
 		python) pythons ;;
 		nodejs) nodes ;;
+		java) javas ;;
 		python3.*[!0-9]* | python3.) die "unknown runtime: $name" ;;
-		python3.* | nodejs*.x) echo "$name" ;;
+		java*[!0-9]*) die "unknown runtime: $name" ;;
+		python3.* | nodejs*.x | java*) echo "$name" ;;
 		provided.al2 | provided.al2023) ;; # nothing to build: the function brings its own client
 		*) die "unknown runtime: $name" ;;
 		esac
 	done
 }
 
-ONLY=python,nodejs
+ONLY=python,nodejs,java
 OUT=
 LIST=
 while [ $# -gt 0 ]; do
@@ -121,6 +130,7 @@ for name; do
 	case $name in
 	python*) python_build "$name" ;;
 	nodejs*) nodejs_build "$name" ;;
+	java*) java_build "$name" ;;
 	esac
 done
 say "all there"

@@ -64,8 +64,8 @@ apt_install_quietly() {
 # again.
 fingerprint() {
 	{
-		cat "$HERE/$1.sh" "$HERE/$1"/* "$HERE/versions.sh"
-		echo "$ARCH" "$@"
+		cat "$HERE/$1.sh" "$HERE/$1"/*
+		echo "$RECIPE" "$ARCH" "$@"
 	} | sha256sum | cut -d' ' -f1
 }
 
@@ -74,7 +74,7 @@ is_built() {
 	grep -qs "\"fingerprint\": \"$2\"" "$OUT/$1/runtime.json"
 }
 
-# describe NAME FINGERPRINT LABEL INTERPRETER CLIENT VARIABLE VALUE: write runtime.json,
+# describe NAME FINGERPRINT LABEL INTERPRETER CLIENT [VARIABLE VALUE]: write runtime.json,
 # the last file of a runtime to be made.
 describe() {
 	cat >"$WORK/$1/runtime.json" <<JSON
@@ -88,7 +88,7 @@ describe() {
     {"source": "lang", "target": "/var/lang"},
     {"source": "runtime", "target": "/var/runtime"}
   ],
-  "environment": {"$6": "$7"}
+  "environment": {${6:+"\"$6\": \"$7\""}}
 }
 JSON
 }

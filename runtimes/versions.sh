@@ -8,3 +8,4 @@ RECIPE=1
 
 . "$HERE/python/versions.sh"
 . "$HERE/nodejs/versions.sh"
+. "$HERE/java/versions.sh"

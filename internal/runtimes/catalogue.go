@@ -126,6 +126,7 @@ var provided = [...]string{"al2", "al2023"}
 
 // recipes are the runtimes that the folder runtimes/ can build.
 var recipes = [...]string{
+	"java17", "java21", "java25",
 	"nodejs20.x", "nodejs22.x", "nodejs24.x", "nodejs26.x",
 	"python3.8", "python3.9", "python3.10", "python3.11", "python3.12", "python3.13", "python3.14",
 }

@@ -236,6 +236,7 @@ func TestList(t *testing.T) {
 		return runtimes.Status{Name: name, Command: "runtimes/build.sh --only " + name + " " + dir}
 	}
 	want := []runtimes.Status{
+		build("java17"), build("java21"), build("java25"),
 		build("nodejs20.x"), build("nodejs22.x"), build("nodejs24.x"), build("nodejs26.x"),
 		{Name: "provided.al2", Installed: true}, {Name: "provided.al2023", Installed: true},
 		build("python3.10"), build("python3.11"),

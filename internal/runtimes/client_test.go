@@ -56,6 +56,7 @@ func TestExamples(t *testing.T) {
 	tests := []struct{ family, dir, handler, language string }{
 		{"python", "python", "handler.handler", "Python"},
 		{"nodejs", "node", "index.handler", "Node.js"},
+		{"java", "java", "example.Hello", "Java"},
 		{"provided", "go", "bootstrap", "Go"},
 	}
 	for _, tt := range tests {
@@ -63,8 +64,11 @@ func TestExamples(t *testing.T) {
 			for _, r := range languages(t, tt.family) {
 				t.Run(r.Name, func(t *testing.T) {
 					dir := filepath.Join("..", "..", "examples", tt.dir)
-					if tt.family == "provided" {
+					switch tt.family {
+					case "provided":
 						dir = compile(t, dir)
+					case "java":
+						dir = exampleJar(t, r)
 					}
 					dir, err := filepath.Abs(dir)
 					if err != nil {

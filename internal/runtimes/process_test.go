@@ -149,13 +149,22 @@ func startWith(t testing.TB, r runtimes.Runtime, task, handler string, variables
 		p.cmd.Wait()
 	}()
 	t.Cleanup(func() {
-		syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
-		<-p.exited
+		p.stop()
 		if t.Failed() {
 			t.Logf("the runtime printed:\n%s", &p.output)
 		}
 	})
 	return p
+}
+
+// stop ends the process and waits for it.
+func (p *process) stop() {
+	select {
+	case <-p.exited:
+	default:
+		syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+		<-p.exited
+	}
 }
 
 // invoke hands out one event and waits for the answer.

@@ -27,7 +27,7 @@ func TestRecipesAreThoseOfTheScript(t *testing.T) {
 		}
 	}
 	pins, err := exec.Command("/bin/sh", "-c",
-		"HERE=../../runtimes; . $HERE/versions.sh; for m in $NODE_MAJORS; do echo nodejs$m.x; done; for m in $PYTHON_MINORS; do echo python3.$m; done").Output()
+		"HERE=../../runtimes; . $HERE/versions.sh; for m in $JAVA_MAJORS; do echo java$m; done; for m in $NODE_MAJORS; do echo nodejs$m.x; done; for m in $PYTHON_MINORS; do echo python3.$m; done").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,6 +46,7 @@ func TestBuildScriptRefuses(t *testing.T) {
 		"no names":     {"--only"},
 		"unknown name": {"--only", "ruby3.4", "--list"},
 		"bad version":  {"--only", "python3.x", "--list"},
+		"bad Java":     {"--only", "java17.al2023", "--list"},
 	} {
 		if out, err := builder(t, args...); err == nil {
 			t.Errorf("%s: accepted, %q", name, out)

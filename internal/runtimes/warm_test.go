@@ -11,6 +11,7 @@ import (
 func BenchmarkWarm(b *testing.B) {
 	tests := []struct{ runtime, dir, handler string }{
 		{"provided.al2023", "go", "bootstrap"},
+		{"java17", "java", "example.Hello"}, {"java21", "java", "example.Hello"}, {"java25", "java", "example.Hello"},
 		{"python3.8", "python", "handler.handler"}, {"python3.9", "python", "handler.handler"},
 		{"python3.10", "python", "handler.handler"}, {"python3.11", "python", "handler.handler"},
 		{"python3.12", "python", "handler.handler"}, {"python3.13", "python", "handler.handler"},
@@ -25,8 +26,11 @@ func BenchmarkWarm(b *testing.B) {
 				b.Skip(err)
 			}
 			dir := filepath.Join("..", "..", "examples", tt.dir)
-			if tt.dir == "go" {
+			switch tt.dir {
+			case "go":
 				dir = compile(b, dir)
+			case "java":
+				dir = exampleJar(b, r)
 			}
 			dir, err = filepath.Abs(dir)
 			if err != nil {
