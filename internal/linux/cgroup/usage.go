@@ -2,12 +2,13 @@ package cgroup
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Usage is a reading of a group's meters.
@@ -56,8 +57,8 @@ func (m *watermark) risen(g *Group) bool {
 		return true
 	}
 	var text [32]byte
-	n, err := m.file.ReadAt(text[:], 0)
-	if err != nil && err != io.EOF {
+	n, err := unix.Pread(int(m.file.Fd()), text[:], 0) // ReadAt would look for the end once more
+	if err != nil {
 		return true
 	}
 	highest, err := strconv.ParseInt(strings.TrimSpace(string(text[:n])), 10, 64)
