@@ -79,6 +79,7 @@ func TestKill(t *testing.T) {
 	const invocations, answers = 100, 25
 	dir := t.TempDir()
 	s := startIn(t, dir)
+	fresh := s.filled(t)
 	names := s.three(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -104,6 +105,7 @@ func TestKill(t *testing.T) {
 	if err := s.leftNothingTo(again); err != nil {
 		t.Errorf("of the killed server is left: %v", err)
 	}
+	again.noMoreThan(t, fresh)
 	for _, name := range names {
 		var got echoed
 		again.invoke(t, name, map[string]any{"value": 1}).decode(t, &got)
@@ -115,6 +117,7 @@ func TestKill(t *testing.T) {
 	for _, name := range names {
 		again.remove(t, name)
 	}
+	again.noMoreThan(t, fresh)
 }
 
 // leftNothingTo tells what an ended server has left that is not of the one that
@@ -170,6 +173,7 @@ func brokenConnection(err error) bool {
 func TestKillAgain(t *testing.T) {
 	dir := t.TempDir()
 	s := startIn(t, dir)
+	fresh := s.filled(t)
 	s.deployKeeping(t, "survivor", goEcho(t))
 	for i, moment := range []func(){
 		func() {},
@@ -183,6 +187,7 @@ func TestKillAgain(t *testing.T) {
 		if err := s.leftNothingTo(next); err != nil {
 			t.Errorf("kill %d left: %v", i, err)
 		}
+		next.noMoreThan(t, fresh)
 		s = next
 		var got echoed
 		s.invoke(t, "survivor", map[string]any{"value": i}).decode(t, &got)
@@ -202,7 +207,7 @@ func TestTerminate(t *testing.T) {
 		s.invoke(t, name, map[string]any{})
 	}
 	v := s.fire(t.Context(), names, 6, func(int) time.Duration { return 2 * time.Second })
-	s.busy(t, names)
+	s.busy(t, 2, names...)
 	s.terminate()
 	v.wait.Wait()
 	if v.good != 6 || len(v.errs) > 0 || len(v.bad) > 0 {
@@ -228,9 +233,9 @@ func TestTerminate(t *testing.T) {
 	}
 }
 
-// busy waits until the log of each function says that an invocation has begun
-// and not ended.
-func (s *server) busy(t *testing.T, names []string) {
+// busy waits until n invocations of each function have begun and not ended, as
+// its log tells.
+func (s *server) busy(t *testing.T, n int, names ...string) {
 	t.Helper()
 	err := eventually(settleLimit, func() error {
 		for _, name := range names {
@@ -238,8 +243,8 @@ func (s *server) busy(t *testing.T, names []string) {
 			if err != nil {
 				return permanent{err}
 			}
-			if strings.Count(log, "START RequestId") <= strings.Count(log, "END RequestId")+1 {
-				return fmt.Errorf("%s does not run twice", name)
+			if run := strings.Count(log, "START RequestId") - strings.Count(log, "END RequestId"); run < n {
+				return fmt.Errorf("%d invocations of %s run, want %d", run, name, n)
 			}
 		}
 		return nil

@@ -96,7 +96,7 @@ func TestAccountLimit(t *testing.T) {
 	s := start(t, "--account-concurrency", "2")
 	s.deployKeeping(t, "crowded", goEcho(t))
 	v := s.fire(t.Context(), []string{"crowded"}, 2, func(int) time.Duration { return 2 * time.Second })
-	s.busy(t, []string{"crowded"})
+	s.busy(t, 2, "crowded")
 	err := eventually(2*time.Second, func() error {
 		_, err := s.tryInvoke(t.Context(), "crowded", map[string]any{})
 		if err == nil {

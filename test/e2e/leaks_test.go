@@ -16,7 +16,7 @@ import (
 
 // kernel is what a server holds outside of itself, by name.
 type kernel struct {
-	processes, mounts, loops, cgroups, directories []string
+	processes, mounts, loops, cgroups, descriptors, files []string
 }
 
 // empty is nil if nothing is held.
@@ -38,7 +38,7 @@ type part struct {
 func (k kernel) parts() []part {
 	return []part{
 		{"processes", k.processes}, {"mounts", k.mounts}, {"loop devices", k.loops},
-		{"cgroups", k.cgroups}, {"directories", k.directories},
+		{"cgroups", k.cgroups}, {"descriptors", k.descriptors}, {"files", k.files},
 	}
 }
 
@@ -55,7 +55,8 @@ func (s *server) observe() kernel {
 		mounts:      s.mounts(),
 		loops:       s.loops(),
 		cgroups:     s.cgroups(),
-		directories: s.directories(),
+		descriptors: s.descriptors(),
+		files:       s.strays(),
 	}
 }
 
@@ -78,15 +79,15 @@ func (s *server) noMoreThan(t testing.TB, before kernel) {
 	}
 }
 
-// filled waits until the server has all paused sandboxes that it wants: its
-// processes and groups stay the same for a while.
+// filled waits until the server has all paused sandboxes that it wants, with all
+// that belongs to them: what it holds stays the same for a while.
 func (s *server) filled(t testing.TB) kernel {
 	t.Helper()
 	const while = 500 * time.Millisecond
 	last, since := s.observe(), time.Now()
 	err := eventually(settleLimit, func() error {
 		now := s.observe()
-		if !slices.Equal(now.processes, last.processes) || !slices.Equal(now.cgroups, last.cgroups) {
+		if !slices.EqualFunc(now.parts(), last.parts(), func(a, b part) bool { return len(a.list) == len(b.list) }) {
 			last, since = now, time.Now()
 		}
 		if time.Since(since) < while {
@@ -239,12 +240,49 @@ func (s *server) cgroups() []string {
 	return found
 }
 
-// directories lists what belongs to single sandboxes below the data directory.
-func (s *server) directories() []string {
-	entries, _ := filepath.Glob(filepath.Join(s.dir, "sandboxes", "*"))
+// descriptors lists the descriptors by which a living server holds namespaces,
+// mounts, processes and groups of sandboxes. Sockets are not among them: clients
+// keep connections open as they like.
+func (s *server) descriptors() []string {
+	select {
+	case <-s.ended:
+		return nil
+	default:
+	}
+	links, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", s.cmd.Process.Pid))
 	var found []string
-	for _, path := range entries {
-		found = append(found, strings.TrimPrefix(path, s.dir+"/"))
+	for _, link := range links {
+		if target, err := os.Readlink(link); err == nil && sandboxed(target) {
+			found = append(found, target)
+		}
+	}
+	return found
+}
+
+// sandboxed tells whether a descriptor's target is a part of a sandbox; "/" is
+// the root of a mount that is not yet, or not only, in one.
+func sandboxed(target string) bool {
+	for _, kind := range []string{"net:", "mnt:", "pid:", "user:", "pipe:", "anon_inode:[pidfd]", "/sys/fs/cgroup/", "/dev/loop"} {
+		if strings.HasPrefix(target, kind) {
+			return true
+		}
+	}
+	return target == "/"
+}
+
+// strays lists the files below the data directory that belong to one sandbox or
+// to work that is not done: all but what stays for good.
+func (s *server) strays() []string {
+	var found []string
+	for _, pattern := range []string{"sandbox/*", "code/tmp/*", "store/blobs/tmp/*"} {
+		paths, _ := filepath.Glob(filepath.Join(s.dir, pattern))
+		for _, path := range paths {
+			name := filepath.Base(path)
+			image := strings.HasPrefix(name, "tmp-") && strings.HasSuffix(name, ".ext4")
+			if !image && !slices.Contains([]string{"lock", "skeleton", "stage"}, name) {
+				found = append(found, strings.TrimPrefix(path, s.dir+"/"))
+			}
+		}
 	}
 	return found
 }

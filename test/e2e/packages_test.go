@@ -68,7 +68,7 @@ func TestBadPackages(t *testing.T) {
 func (s *server) files(t testing.TB) int {
 	t.Helper()
 	n := 0
-	for _, dir := range []string{"code", "blobs"} {
+	for _, dir := range []string{"code", "store/blobs"} {
 		err := filepath.WalkDir(filepath.Join(s.dir, dir), func(_ string, _ fs.DirEntry, err error) error {
 			if err == nil {
 				n++
