@@ -53,7 +53,6 @@ func TestFramedLog(t *testing.T) {
 	tests := []struct {
 		family, handler string
 		files           map[string]string
-		example         string // compiled instead of files
 	}{
 		{family: "python", handler: "app.handler", files: map[string]string{"app.py": `
 import logging, os
