@@ -43,11 +43,12 @@ java_build() {
 }
 
 # java_copy HOME DIR MAJOR: what running a program takes, and not what making one takes. Debian
-# has links to /etc in it, which a sandbox does not show: they become files.
+# has links to /etc in it, which a sandbox does not show: they become files. The archives
+# for heaps of more than 32 GB are of no use: a function has 10 GB at most.
 java_copy() {
 	tar -C "$1" -chf - --ignore-failed-read \
 		--exclude=./docs --exclude=./man --exclude=./include --exclude=./jmods --exclude=./demo --exclude=./sample \
-		--exclude=./lib/src.zip --exclude=./lib/ct.sym --exclude='*.debuginfo' --exclude='*.diz' \
+		--exclude=./lib/src.zip --exclude=./lib/ct.sym --exclude='*.debuginfo' --exclude='*.diz' --exclude='classes_nocoops*.jsa' \
 		. | tar -C "$2/lang" --no-same-owner -xf -
 	mv "$2/lang/legal" "$2/licenses/java-legal"
 	for text in "$1/NOTICE" "/usr/share/doc/${1##*/}/copyright" "/usr/share/doc/openjdk-$3-jre-headless/copyright"; do
