@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -63,10 +62,8 @@ func (v *volley) note(name string, i int, a answer, err error) {
 		v.errs = append(v.errs, err)
 		return
 	}
-	var got echoed
-	if err := json.Unmarshal([]byte(a.Payload), &got); err != nil || a.FunctionError != "" ||
-		string(got.Value) != fmt.Sprint(i) || got.Function != name || got.RequestID != a.RequestID {
-		v.bad = append(v.bad, fmt.Sprintf("invocation %d of %s: %s %.300s", i, name, a.FunctionError, a.Payload))
+	if got, err := a.echo(i); err != nil || got.Function != name {
+		v.bad = append(v.bad, fmt.Sprintf("invocation %d of %s, answered by %q: %v", i, name, got.Function, err))
 		return
 	}
 	v.good++
@@ -78,7 +75,8 @@ func (v *volley) note(name string, i int, a answer, err error) {
 func TestKill(t *testing.T) {
 	const invocations, answers = 100, 25
 	dir := t.TempDir()
-	s := startIn(t, dir)
+	// By default a small machine has room for fewer.
+	s := startIn(t, dir, "--max-environments", fmt.Sprint(invocations))
 	fresh := s.filled(t)
 	names := s.three(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -91,7 +89,7 @@ func TestKill(t *testing.T) {
 	}
 	s.kill()
 	v.wait.Wait()
-	if v.good == invocations || v.good < answers-len(v.errs) || len(v.bad) > 0 {
+	if v.good < answers || v.good == invocations || len(v.bad) > 0 {
 		t.Errorf("%d right answers, %d errors, wrong ones: %v", v.good, len(v.errs), v.bad)
 	}
 	for _, err := range v.errs {

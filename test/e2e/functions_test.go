@@ -226,6 +226,25 @@ type echoed struct {
 	Count       int             `json:"count"`
 }
 
+// echo reads the answer of an echo function that was sent a value.
+func (a answer) echo(value any) (echoed, error) {
+	var got echoed
+	if a.FunctionError != "" {
+		return got, fmt.Errorf("%s: function error %s: %.300s", a.RequestID, a.FunctionError, a.Payload)
+	}
+	if err := json.Unmarshal([]byte(a.Payload), &got); err != nil {
+		return got, fmt.Errorf("%s: answer %.300q: %w", a.RequestID, a.Payload, err)
+	}
+	want, err := json.Marshal(value)
+	if err != nil {
+		return got, err
+	}
+	if string(got.Value) != string(want) || got.RequestID != a.RequestID {
+		return got, fmt.Errorf("%s: answer %.300s, sent %s", a.RequestID, a.Payload, want)
+	}
+	return got, nil
+}
+
 // source zips a directory of testdata/functions.
 func source(t testing.TB, dir string) []byte {
 	t.Helper()

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
@@ -283,6 +284,38 @@ func checkUpdates(t *testing.T, s *server, name string) {
 		FunctionName: aws.String(name), ZipFile: code, RevisionId: updated.RevisionId,
 	})
 	wantError(t, err, 412, "PreconditionFailedException", "")
+}
+
+// TestInvokeAnswer looks at the raw answer of an invocation: status and headers
+// as recorded.
+func TestInvokeAnswer(t *testing.T) {
+	s := shared(t)
+	s.deploy(t, "raw", goEcho(t))
+	path := functionsPath + "/raw/invocations"
+	r := s.send(t, "POST", path, []byte(`{"value":1}`), time.Now(), "X-Amz-Log-Type", "Tail")
+	if r.status != 200 {
+		t.Fatalf("%d %s", r.status, r.body)
+	}
+	for name, want := range map[string]string{
+		"Content-Type":                   `^application/json$`,
+		"X-Amz-Executed-Version":         `^\$LATEST$`,
+		"X-Amz-Function-Error":           `^$`,
+		"X-Amz-Log-Result":               `^[A-Za-z0-9+/]+=*$`,
+		"X-Amzn-Requestid":               `^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`,
+		"X-Amzn-Remapped-Content-Length": `^0$`,
+		"X-Amzn-Trace-Id":                `^Root=1-[0-9a-f]{8}-[0-9a-f]{24};Parent=[0-9a-f]{16};Sampled=0`,
+		"Date":                           ` GMT$`,
+	} {
+		if got := r.header.Get(name); !regexp.MustCompile(want).MatchString(got) {
+			t.Errorf("%s: %q, want %s", name, got, want)
+		}
+	}
+	if r := s.send(t, "POST", path, []byte(`{"raise":"x"}`), time.Now()); r.status != 200 || r.header.Get("X-Amz-Function-Error") != "Unhandled" {
+		t.Errorf("a failure: %d, function error %q", r.status, r.header.Get("X-Amz-Function-Error"))
+	}
+	if r := s.send(t, "POST", path, nil, time.Now(), "X-Amz-Invocation-Type", "DryRun"); r.status != 204 || r.body != "" {
+		t.Errorf("a dry run: %d %q", r.status, r.body)
+	}
 }
 
 // TestList pages through functions in the order of their names.

@@ -30,10 +30,9 @@ func TestConcurrency(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			var got echoed
-			a.decode(t, &got)
-			if string(got.Value) != fmt.Sprint(i) {
-				t.Errorf("caller %d has the answer of %s", i, got.Value)
+			got, err := a.echo(i)
+			if err != nil {
+				t.Errorf("caller %d: %v", i, err)
 			}
 			counts[i] = got.Count
 		})
@@ -107,8 +106,11 @@ func TestChangesUnderTraffic(t *testing.T) {
 				t.Errorf("while it was changed: %v", err)
 				return
 			}
-			var got echoed
-			a.decode(t, &got)
+			got, err := a.echo(nil)
+			if err != nil {
+				t.Errorf("while it was changed: %v", err)
+				return
+			}
 			if got.Greeting < last {
 				t.Errorf("answer of version %s after one of %s", got.Greeting, last)
 			}

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,9 +32,16 @@ func TestVerbs(t *testing.T) {
 					t.Errorf("answer %q", answer)
 				}
 			}
-			log := s.thaw(t, "logs", name)
-			if strings.Count(log, "REPORT RequestId: ") != 2 || strings.Count(log, "Init Duration: ") != 1 {
-				t.Errorf("the log of a cold and a warm invocation:\n%s", log)
+			// The end of the log follows the answer: it tells when the environment is free.
+			err := eventually(settleLimit, func() error {
+				log := s.thaw(t, "logs", name)
+				if strings.Count(log, "REPORT RequestId: ") != 2 || strings.Count(log, "Init Duration: ") != 1 {
+					return fmt.Errorf("the log of a cold and a warm invocation:\n%s", log)
+				}
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
 			}
 			if listed := s.thaw(t, "ls", "--json"); !strings.Contains(listed, name) {
 				t.Errorf("not listed: %s", listed)
