@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -20,6 +21,10 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "become the reaper of orphans:", err)
 		os.Exit(1)
 	}
+	if err := house.open(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	code := m.Run()
 	if err := house.close(); err != nil {
 		fmt.Fprintln(os.Stderr, "FAIL: after all tests:", err)
@@ -33,9 +38,7 @@ var house = &workshop{}
 
 // workshop makes, once, what many tests need.
 type workshop struct {
-	once sync.Once
-	dir  string // for everything that is built
-	err  error
+	dir string // for everything that is built
 
 	mu       sync.Mutex
 	programs map[string]string // Go programs by their package and flags
@@ -44,12 +47,10 @@ type workshop struct {
 	full     kernel // what the shared server holds while no function exists
 }
 
-func (w *workshop) open() error {
-	w.once.Do(func() {
-		w.programs, w.serving = make(map[string]string), make(map[int]bool)
-		w.dir, w.err = os.MkdirTemp("", "thaw-e2e-")
-	})
-	return w.err
+func (w *workshop) open() (err error) {
+	w.programs, w.serving = make(map[string]string), make(map[int]bool)
+	w.dir, err = os.MkdirTemp("", "thaw-e2e-")
+	return err
 }
 
 func (w *workshop) close() error {
@@ -57,10 +58,7 @@ func (w *workshop) close() error {
 	if w.shared != nil {
 		err = w.shared.end()
 	}
-	if w.dir != "" {
-		os.RemoveAll(w.dir)
-	}
-	return err
+	return errors.Join(err, os.RemoveAll(w.dir))
 }
 
 // serves tells whether a process is a server that runs.
@@ -79,9 +77,6 @@ func (w *workshop) mark(pid int, runs bool) {
 // program builds a Go package once and returns the file.
 func (w *workshop) program(t testing.TB, pkg string, flags ...string) string {
 	t.Helper()
-	if err := w.open(); err != nil {
-		t.Fatal(err)
-	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	key := strings.Join(append(flags, pkg), " ")
