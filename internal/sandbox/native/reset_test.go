@@ -11,7 +11,7 @@ import (
 // share: under it their end would take longer than anyone waits. Afterwards the
 // share counts again.
 func TestResetIsQuickUnderASmallCPUShare(t *testing.T) {
-	s := create(t, open(t, -1), sandbox.Spec{ID: "box", Limits: sandbox.Limits{CPUMilli: 50, Processes: 500}})
+	s := create(t, open(t, -1), sandbox.Spec{ID: "box", Limits: sandbox.Limits{CPUMilli: 2000, Processes: 500}})
 	attachProbe(t, s)
 	r, w, err := s.Pipe()
 	if err != nil {
@@ -25,6 +25,9 @@ func TestResetIsQuickUnderASmallCPUShare(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := r.Read(make([]byte, 10)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.LimitCPU(50); err != nil {
 		t.Fatal(err)
 	}
 	began := time.Now()
