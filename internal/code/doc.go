@@ -20,7 +20,11 @@
 // one by one), and sizes are counted while decompressing: what the headers say
 // is only used to refuse sooner.
 //
+// Whoever adds a package, or mounts its tree, holds it until Release. A package
+// that nobody holds and nobody names is removed by Collect; who names packages
+// is not this package's business.
+//
 // Concurrency: the methods of Packages may be called from many goroutines. A
 // tree is made once at a time, and only a few trees at the same time. A tree is
-// never changed once it has its name, and removed only by Sweep.
+// never changed once it has its name, and removed only by Collect and Sweep.
 package code

@@ -9,8 +9,8 @@ type Limits struct {
 	// Unzipped is the largest sum of the unpacked files, in bytes. Default:
 	// lambda.MaxUnzipped.
 	Unzipped int64
-	// Entries is the largest number of files, directories and links. Default
-	// 100,000.
+	// Entries is the largest number of files, directories and links, those
+	// directories included that are only part of a name. Default 100,000.
 	Entries int
 	// Directory is the largest size of the zip's central directory, in bytes: it
 	// is read whole, before its entries can be counted. Default 16 MiB.

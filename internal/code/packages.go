@@ -43,8 +43,11 @@ type Packages struct {
 	log    *slog.Logger
 	slots  chan struct{} // held while a tree is made
 
-	mu     sync.Mutex
-	making map[string]chan struct{} // by digest; closed when the maker is through
+	mu sync.Mutex
+	// busy has the digests whose tree is being made or removed; closed when the
+	// one who does it is through.
+	busy map[string]chan struct{}
+	held map[string]int // by digest: how many hold the package
 }
 
 // Open prepares the directory and removes what a crash has left half-made.
@@ -64,7 +67,8 @@ func Open(o Options) (*Packages, error) {
 		limits: limits,
 		log:    o.Logger,
 		slots:  make(chan struct{}, limits.Parallel),
-		making: make(map[string]chan struct{}),
+		busy:   make(map[string]chan struct{}),
+		held:   make(map[string]int),
 	}
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
@@ -81,8 +85,9 @@ func Open(o Options) (*Packages, error) {
 }
 
 // Add checks and unpacks a zip and keeps both. What is wrong with the zip is
-// told as *lambda.Error. When it returns, zip and tree are durable.
-func (p *Packages) Add(ctx context.Context, zip []byte) (lambda.Code, error) {
+// told as *lambda.Error. When it returns, zip and tree are durable, and held
+// until Release: so the caller has the time to name the package somewhere.
+func (p *Packages) Add(ctx context.Context, zip []byte) (_ lambda.Code, err error) {
 	if len(zip) == 0 {
 		return lambda.Code{}, errEmptyZip()
 	}
@@ -94,6 +99,12 @@ func (p *Packages) Add(ctx context.Context, zip []byte) (lambda.Code, error) {
 	from := func(context.Context) (archive, error) {
 		return archive{ReaderAt: bytes.NewReader(zip), size: int64(len(zip))}, nil
 	}
+	p.hold(digest)
+	defer func() {
+		if err != nil {
+			p.release(digest)
+		}
+	}()
 	if err := p.ensure(ctx, digest, from); err != nil {
 		return lambda.Code{}, err
 	}
@@ -104,16 +115,51 @@ func (p *Packages) Add(ctx context.Context, zip []byte) (lambda.Code, error) {
 }
 
 // Root is the absolute path of a package's tree, made again from the zip if it
-// is missing. It stays valid until the next Sweep.
+// is missing. It stays valid while something names the package.
 func (p *Packages) Root(ctx context.Context, c lambda.Code) (string, error) {
+	dir, err := p.Acquire(ctx, c)
+	if err != nil {
+		return "", err
+	}
+	p.Release(c)
+	return dir, nil
+}
+
+// Acquire is Root for whoever mounts the tree: it stays until Release is called
+// as often as Acquire, whatever happens to those who name the package. Removing
+// it sooner would empty the mount.
+func (p *Packages) Acquire(ctx context.Context, c lambda.Code) (string, error) {
 	digest, err := digestOf(c)
 	if err != nil {
 		return "", err
 	}
+	p.hold(digest)
 	if err := p.ensure(ctx, digest, p.stored(digest)); err != nil {
+		p.release(digest)
 		return "", err
 	}
 	return p.tree(digest), nil
+}
+
+// Release ends one hold of Add or Acquire.
+func (p *Packages) Release(c lambda.Code) {
+	if digest, err := digestOf(c); err == nil {
+		p.release(digest)
+	}
+}
+
+func (p *Packages) hold(digest string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.held[digest]++
+}
+
+func (p *Packages) release(digest string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.held[digest]--; p.held[digest] <= 0 {
+		delete(p.held, digest)
+	}
 }
 
 // Open returns the zip of a package.
@@ -127,47 +173,6 @@ func (p *Packages) Open(ctx context.Context, c lambda.Code) (io.ReadSeekCloser, 
 		return nil, fmt.Errorf("open package %s: %w", digest, err)
 	}
 	return r, nil
-}
-
-// Sweep removes the packages that are not in use; inUse is asked with a digest
-// as lambda.Code has it. It is called once at start, before the first Add and
-// Root: later it could take a tree away from under an environment.
-func (p *Packages) Sweep(ctx context.Context, inUse func(sha256 string) bool) error {
-	entries, err := os.ReadDir(p.trees)
-	if err != nil {
-		return fmt.Errorf("list trees: %w", err)
-	}
-	for _, e := range entries {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		sum, err := hex.DecodeString(e.Name())
-		if err != nil || len(sum) != sha256.Size || inUse(base64.StdEncoding.EncodeToString(sum)) {
-			continue
-		}
-		// The tree goes last: it is what an interrupted sweep is found again by.
-		if err := p.blobs.Delete(ctx, e.Name()); err != nil {
-			return fmt.Errorf("delete package %s: %w", e.Name(), err)
-		}
-		if err := p.removeTree(e.Name()); err != nil {
-			return err
-		}
-		p.log.LogAttrs(ctx, slog.LevelDebug, "unused package removed", slog.String("sha256", e.Name()))
-	}
-	return nil
-}
-
-// removeTree takes a tree's name away before its files, so that no part of a
-// tree ever stands under a name.
-func (p *Packages) removeTree(digest string) error {
-	doomed := filepath.Join(p.tmp, "removed-"+digest)
-	if err := os.Rename(p.tree(digest), doomed); err != nil {
-		return fmt.Errorf("remove tree %s: %w", digest, err)
-	}
-	if err := os.RemoveAll(doomed); err != nil {
-		return fmt.Errorf("remove tree %s: %w", digest, err)
-	}
-	return nil
 }
 
 func (p *Packages) tree(digest string) string { return filepath.Join(p.trees, digest) }
@@ -229,19 +234,23 @@ func (s *seekReaderAt) ReadAt(b []byte, off int64) (int, error) {
 }
 
 // ensure makes a tree unless it is there. Of several callers for one digest one
-// works and the others wait; should it give up, the next one tries.
+// works and the others wait; should it give up, the next one tries. The caller
+// holds the package, so that a tree which is there stays.
 func (p *Packages) ensure(ctx context.Context, digest string, from func(context.Context) (archive, error)) error {
 	for {
-		if _, err := os.Lstat(p.tree(digest)); err == nil {
-			return nil
-		} else if !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("look for tree: %w", err)
-		}
-		busy, mine := p.claim(digest)
-		if mine {
-			err := p.make(ctx, digest, from)
-			p.yield(digest)
-			return err
+		busy := p.busyWith(digest)
+		if busy == nil {
+			if _, err := os.Lstat(p.tree(digest)); err == nil {
+				return nil
+			} else if !errors.Is(err, os.ErrNotExist) {
+				return fmt.Errorf("look for tree: %w", err)
+			}
+			var mine bool
+			if busy, mine = p.claim(digest); mine {
+				err := p.make(ctx, digest, from)
+				p.yield(digest)
+				return err
+			}
 		}
 		select {
 		case <-busy:
@@ -251,22 +260,30 @@ func (p *Packages) ensure(ctx context.Context, digest string, from func(context.
 	}
 }
 
+// busyWith is closed when a digest's tree is made or removed; nil if nobody is
+// at it.
+func (p *Packages) busyWith(digest string) chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.busy[digest]
+}
+
 func (p *Packages) claim(digest string) (busy chan struct{}, mine bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if c, ok := p.making[digest]; ok {
+	if c, ok := p.busy[digest]; ok {
 		return c, false
 	}
 	c := make(chan struct{})
-	p.making[digest] = c
+	p.busy[digest] = c
 	return c, true
 }
 
 func (p *Packages) yield(digest string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	close(p.making[digest])
-	delete(p.making, digest)
+	close(p.busy[digest])
+	delete(p.busy, digest)
 }
 
 // make unpacks into a directory of its own and gives it its name when all of it

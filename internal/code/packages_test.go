@@ -225,6 +225,9 @@ func TestAddRefuses(t *testing.T) {
 			"InvalidParameterValueException: Unzipped size must be smaller than 10000 bytes"},
 		{"compressed beyond the end", raw(func(h *zip.FileHeader) { h.CompressedSize64 = 1 << 50 }), small, badZip},
 		{"too many entries", manyEntries(t, 21), small, badZip},
+		{"too many implied directories", makeZip(t,
+			file{name: "a/b/c/1", mode: 0o644}, file{name: "d/e/f/2", mode: 0o644}, file{name: "g/h/i/3", mode: 0o644},
+			file{name: "j/k/l/4", mode: 0o644}, file{name: "m/n/o/5", mode: 0o644}, file{name: "p", mode: 0o644}), small, badZip},
 		{"large directory", manyEntries(t, 20_000), code.Limits{Directory: 1, Zipped: 1 << 30}, badZip},
 		{"zipped size", make([]byte, 5_001), small,
 			"RequestEntityTooLargeException: Zipped size must be smaller than 5000 bytes"},
@@ -440,5 +443,15 @@ func TestSweepKeepsWhatIsInUse(t *testing.T) {
 	}
 	if _, err := p.Root(t.Context(), codes[0]); !errors.Is(err, errNoBlob) {
 		t.Errorf("Root of a swept package: %v, want %v", err, errNoBlob)
+	}
+}
+
+// Directories that names share count once.
+func TestImpliedDirectoriesCountOnce(t *testing.T) {
+	p := open(t, t.TempDir(), newBlobs(), code.Limits{Entries: 8})
+	data := makeZip(t, file{name: "a/b/1", mode: 0o644}, file{name: "a/b/2", mode: 0o644},
+		file{name: "a/b/c/3", mode: 0o644}, file{name: "a/", mode: fs.ModeDir | 0o755}, file{name: "a/b/c/4", mode: 0o644})
+	if _, err := p.Add(t.Context(), data); err != nil {
+		t.Errorf("5 entries and 2 implied directories: %v", err)
 	}
 }

@@ -3,6 +3,7 @@ package code
 import (
 	"archive/zip"
 	"cmp"
+	"context"
 	"errors"
 	"io"
 	"io/fs"
@@ -79,20 +80,25 @@ func readDirectory(s *source, size int64, l Limits) (*zip.Reader, error) {
 }
 
 // plan decides what a zip's entries become, and refuses what may not be made. Of
-// two files with one name the later one is taken, as unzip does.
-func plan(zr *zip.Reader, l Limits) ([]entry, error) {
+// two files with one name the later one is taken, as unzip does. made is the
+// number of names that the tree gets: the entries, and the directories that
+// their names imply.
+func plan(ctx context.Context, zr *zip.Reader, l Limits) (entries []entry, made int, err error) {
 	if err := checkSizes(zr.File, l); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if err := checkOverlap(zr.File); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	entries := make([]entry, 0, len(zr.File))
+	entries = make([]entry, 0, len(zr.File))
 	index := make(map[string]int, len(zr.File))
 	for _, f := range zr.File {
+		if err := ctx.Err(); err != nil {
+			return nil, 0, err
+		}
 		e, err := newEntry(f, l)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		i, seen := index[e.name]
 		switch {
@@ -104,17 +110,39 @@ func plan(zr *zip.Reader, l Limits) ([]entry, error) {
 		case entries[i].kind == e.kind:
 			entries[i] = e
 		default:
-			return nil, errBadZip()
+			return nil, 0, errBadZip()
 		}
 	}
+	implied, err := impliedDirectories(ctx, entries, index, l)
+	return entries, len(entries) + implied, err
+}
+
+// impliedDirectories counts the directories that no entry makes, but entries'
+// names need: one name can need as many as it is deep. It also refuses entries
+// inside of what is no directory.
+func impliedDirectories(ctx context.Context, entries []entry, index map[string]int, l Limits) (int, error) {
+	implied := map[string]struct{}{}
 	for _, e := range entries {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
 		for d := path.Dir(e.name); d != "."; d = path.Dir(d) {
-			if i, ok := index[d]; ok && entries[i].kind != fs.ModeDir {
-				return nil, errBadZip()
+			if i, ok := index[d]; ok {
+				if entries[i].kind != fs.ModeDir {
+					return 0, errBadZip()
+				}
+				break // its own parents are looked at with it
+			}
+			if _, seen := implied[d]; seen {
+				break
+			}
+			implied[d] = struct{}{}
+			if len(entries)+len(implied) > l.Entries {
+				return 0, errBadZip()
 			}
 		}
 	}
-	return entries, nil
+	return len(implied), nil
 }
 
 // checkSizes believes the headers only where they admit too much.

@@ -27,7 +27,7 @@ func unpack(ctx context.Context, a archive, dir string, l Limits) error {
 	if err != nil {
 		return err
 	}
-	entries, err := plan(zr, l)
+	entries, made, err := plan(ctx, zr, l)
 	if err != nil {
 		return src.blame(err)
 	}
@@ -42,7 +42,7 @@ func unpack(ctx context.Context, a archive, dir string, l Limits) error {
 		limits:  l,
 		left:    l.Unzipped,
 		dirs:    map[string]dirAttr{".": {perm: 0o755}},
-		syncAll: len(entries) > syncOneByOne,
+		syncAll: made > syncOneByOne,
 		buf:     make([]byte, 128<<10),
 	}
 	return src.blame(t.fill(ctx, entries))
@@ -92,12 +92,12 @@ func (t *tree) fill(ctx context.Context, entries []entry) error {
 	}
 	for _, e := range entries {
 		if e.kind == fs.ModeSymlink {
-			if err := t.checkLink(e.name); err != nil {
+			if err := t.checkLink(ctx, e.name); err != nil {
 				return err
 			}
 		}
 	}
-	return t.finish()
+	return t.finish(ctx)
 }
 
 // mkdir makes a directory and its parents, each 0700 until finish, unless a file
@@ -211,7 +211,10 @@ func (t *tree) link(ctx context.Context, e entry) error {
 // checkLink follows a link as the kernel would, through all other links. One that
 // leads nowhere is harmless; one that leads out of the tree, or in a circle, is
 // refused.
-func (t *tree) checkLink(name string) error {
+func (t *tree) checkLink(ctx context.Context, name string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	_, err := t.root.Stat(name)
 	if err == nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return nil
@@ -221,13 +224,16 @@ func (t *tree) checkLink(name string) error {
 
 // finish gives the directories their modes and times, the deepest first, and has
 // everything written to the disk.
-func (t *tree) finish() error {
+func (t *tree) finish(ctx context.Context) error {
 	names := make([]string, 0, len(t.dirs))
 	for name := range t.dirs {
 		names = append(names, name)
 	}
 	slices.SortFunc(names, func(a, b string) int { return strings.Compare(b, a) })
 	for _, name := range names {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		if err := t.finishDir(name, t.dirs[name]); err != nil {
 			return fmt.Errorf("directory %q: %w", name, err)
 		}
