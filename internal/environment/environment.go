@@ -201,6 +201,10 @@ func cpuMilli(memoryMB int) int { return memoryMB * 1000 / lambda.MemoryPerCPU }
 // lets functions start with a burst, so that a small one does not start slowly.
 const initCPUMilli = 2000
 
+// ErrGone is matched by errors of Invoke that came before the event was given to
+// the runtime, because the sandbox is no more: it can go to another environment.
+var ErrGone = errors.New("environment is gone")
+
 var errDown = errors.New("environment is shut down")
 
 // Freeze stops everything inside until Thaw. It is for an idle environment; one
@@ -295,7 +299,7 @@ func (e *Environment) Shutdown(ctx context.Context) error {
 }
 
 func (a *attempt) close() {
-	if a == nil || a.api == nil {
+	if a == nil {
 		return
 	}
 	a.api.Close()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -536,6 +537,79 @@ func TestRuntimeThatEndsWhileIdleIsStartedAgain(t *testing.T) {
 	})
 }
 
+func TestRuntimeThatExitsBecauseItsResponseIsTooLarge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := open(t, func(ctx context.Context, p *fake.Process) int {
+			c := &client{t: t, p: p, http: http.Client{Transport: &http.Transport{DialContext: p.Dial}}}
+			defer c.http.CloseIdleConnections()
+			resp, _ := c.call(ctx, "GET", "invocation/next", nil)
+			if resp != nil {
+				c.call(ctx, "POST", "invocation/"+resp.Header.Get("Lambda-Runtime-Aws-Request-Id")+"/response", make([]byte, lambda.MaxResponsePayload+1))
+			}
+			return 1
+		})
+		f.init()
+		r := f.invoke("1")
+		if r.ErrorType != "Function.ResponseSizeTooLarge" || !strings.HasSuffix(string(r.LogTail), "Status: error\tError Type: Function.ResponseSizeTooLarge\n") {
+			t.Errorf("%s, log %s", r.ErrorType, r.LogTail)
+		}
+		f.close()
+	})
+}
+
+func TestEventThatIsNotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		starts := 0
+		good := serve(t, 0, echo)
+		f := open(t, func(ctx context.Context, p *fake.Process) int {
+			if starts++; starts > 1 {
+				return good(ctx, p)
+			}
+			c, err := p.Dial(ctx, "tcp", "169.254.100.1:9001")
+			if err != nil {
+				t.Error(err)
+				return 1
+			}
+			fmt.Fprint(c, "GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\n\r\n")
+			<-ctx.Done()
+			return 0
+		})
+		f.init()
+		began := time.Now()
+		r := f.invoke(`"` + strings.Repeat("x", 1<<20) + `"`)
+		if took := time.Since(began); r.ErrorType != "Sandbox.Timedout" || took > 4*time.Second {
+			t.Errorf("%s after %v, want a timeout after 3 s", r.Payload, took)
+		}
+		if r := f.invoke("2"); string(r.Payload) != "2" {
+			t.Errorf("the next invocation: %s", r.Payload)
+		}
+		f.close()
+	})
+}
+
+func TestSandboxThatDiedWhileIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, freeze := range []bool{false, true} {
+			f := open(t, serve(t, 0, echo))
+			f.init()
+			f.invoke("1")
+			if freeze {
+				f.env.Freeze()
+			}
+			f.box().Die()
+			synctest.Wait()
+			_, err := f.env.Invoke(t.Context(), lambda.Invocation{RequestID: id}, false, f.watch())
+			if !errors.Is(err, environment.ErrGone) {
+				t.Errorf("Invoke: %v, want ErrGone", err)
+			}
+			if <-f.free {
+				t.Error("it was given back for use")
+			}
+			f.close()
+		}
+	})
+}
+
 func TestShutdownCutsOffARunningInvocation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := open(t, serve(t, 0, func(ctx context.Context, _ *fake.Process, _ []byte) (string, []byte) {
@@ -560,8 +634,8 @@ func TestShutdownCutsOffARunningInvocation(t *testing.T) {
 			t.Error("an environment that is down was given back for use")
 		}
 		f.close()
-		if _, err := f.env.Invoke(t.Context(), lambda.Invocation{RequestID: id}, false, f.watch()); err == nil {
-			t.Error("Invoke after Shutdown")
+		if _, err := f.env.Invoke(t.Context(), lambda.Invocation{RequestID: id}, false, f.watch()); !errors.Is(err, environment.ErrGone) {
+			t.Errorf("Invoke after Shutdown: %v", err)
 		}
 	})
 }

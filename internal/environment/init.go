@@ -2,7 +2,6 @@ package environment
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -69,10 +68,6 @@ func settle(c <-chan struct{}) {
 // launch opens the Runtime API inside and starts the runtime's process.
 func (e *Environment) launch(ctx context.Context) (*attempt, *failure, error) {
 	path, failed := e.bootstrap()
-	a := &attempt{}
-	e.mu.Lock()
-	e.runtime = a
-	e.mu.Unlock()
 	if failed != nil {
 		return nil, failed, nil
 	}
@@ -80,7 +75,10 @@ func (e *Environment) launch(ctx context.Context) (*attempt, *failure, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("listen in environment %s: %w", e.id, err)
 	}
-	a.api = runtimeapi.New(runtimeapi.Options{Logger: e.logger})
+	a := &attempt{api: runtimeapi.New(runtimeapi.Options{Logger: e.logger})}
+	e.mu.Lock()
+	e.runtime = a
+	e.mu.Unlock()
 	a.served.Go(func() { a.api.Serve(listener) })
 	a.process, err = e.box.Start(ctx, sandbox.Process{
 		Path:   path,
@@ -186,8 +184,8 @@ func (e *Environment) suppressedInit(ctx context.Context, deadline time.Time) (*
 	defer cancel()
 	began := time.Now()
 	failed, err := e.init(ctx)
-	if err != nil && !errors.Is(err, sandbox.ErrDestroyed) {
-		return nil, err
+	if err != nil && ctx.Err() != nil { // the time was up before the sandbox was ready
+		failed, err = &failure{status: statusTimeout}, nil
 	}
 	if failed == nil {
 		return nil, err

@@ -38,7 +38,7 @@ func (e *Environment) Invoke(ctx context.Context, inv lambda.Invocation, tail bo
 	e.mu.Unlock()
 	if down {
 		watch.Free(false)
-		return lambda.Result{}, errDown
+		return lambda.Result{}, fmt.Errorf("%w: %w", ErrGone, errDown)
 	}
 	result, err := r.invoke(ctx)
 	if err != nil {
@@ -79,20 +79,20 @@ const (
 )
 
 func (r *run) invoke(ctx context.Context) (lambda.Result, error) {
+	r.late = make(chan struct{})
+	r.deadline = time.AfterFunc(time.Until(r.inv.Deadline), func() { r.expire(ctx) })
 	failed, err := r.hand(ctx)
 	if errors.Is(err, runtimeapi.ErrNotReady) {
-		// The runtime went away after it had asked for this event.
-		if err := r.env.reset(ctx); err != nil {
-			return lambda.Result{}, err
-		}
-		failed, err = r.hand(ctx)
+		failed, err = r.handAgain(ctx)
 	}
 	if err != nil {
+		r.deadline.Stop()
+		if r.begun {
+			r.env.stream.End(r.report())
+		}
 		return lambda.Result{}, err
 	}
 	if failed == nil {
-		r.late = make(chan struct{})
-		r.deadline = time.AfterFunc(time.Until(r.inv.Deadline), func() { r.expire(ctx) })
 		failed = r.await()
 	}
 	if failed != nil {
@@ -102,9 +102,10 @@ func (r *run) invoke(ctx context.Context) (lambda.Result, error) {
 }
 
 // hand gives the event to the runtime, after another init where one is needed.
+// An error that matches ErrGone leaves the event to another environment.
 func (r *run) hand(ctx context.Context) (*failure, error) {
 	if err := r.revive(ctx); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrGone, err)
 	}
 	if r.env.State() == Uninitialised {
 		failed, err := r.env.suppressedInit(ctx, r.inv.Deadline)
@@ -114,6 +115,20 @@ func (r *run) hand(ctx context.Context) (*failure, error) {
 		}
 	}
 	return nil, r.deliver()
+}
+
+// handAgain is hand after the runtime went away although it had asked for an
+// event; or after it has let the deadline pass without reading the event.
+func (r *run) handAgain(ctx context.Context) (*failure, error) {
+	select {
+	case <-r.late:
+		return timedOut(r.env.opts.Version.Resources.Timeout), nil
+	default:
+	}
+	if err := r.env.reset(ctx); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrGone, err)
+	}
+	return r.hand(ctx)
 }
 
 // begin writes START, once.
@@ -153,7 +168,7 @@ func (r *run) revive(ctx context.Context) error {
 func (r *run) deliver() error {
 	var err error
 	if r.attempt, r.initTook, err = r.env.occupy(); err != nil {
-		return err
+		return fmt.Errorf("%w: %w", ErrGone, err)
 	}
 	r.begin()
 	x, err := r.attempt.api.Deliver(*r.inv)
@@ -183,9 +198,18 @@ func (r *run) await() *failure {
 	}
 }
 
-// expire is the deadline.
+// expire is the deadline. It frees an invoker that is stuck with an event which
+// the runtime does not read.
 func (r *run) expire(ctx context.Context) {
 	close(r.late)
+	if r.stage.Load() == stageWaiting {
+		r.env.mu.Lock()
+		a := r.env.runtime
+		r.env.mu.Unlock()
+		if a != nil {
+			a.api.Cut()
+		}
+	}
 	r.conclude(ctx, timedOut(r.env.opts.Version.Resources.Timeout))
 }
 
@@ -236,6 +260,9 @@ func (r *run) conclude(ctx context.Context, failed *failure) {
 	r.attempt.draining.Store(nil) // or the event would be kept until the next one
 	var tail []byte
 	if failed != nil {
+		if r.failed != nil && r.failed.body == nil {
+			failed = r.failed // the first failure counts: a runtime may exit for its sake
+		}
 		tail = r.end(ctx, failed)
 	} else {
 		tail = r.finish()
@@ -251,14 +278,14 @@ func (r *run) result(o runtimeapi.Outcome) lambda.Result {
 	case o.Failure != nil:
 		r.failed = posted(o.Failure)
 	case o.TooLarge > 0:
-		r.failed = &failure{errorType: typeTooLarge, message: fmt.Sprintf(
+		r.failed = &failure{errorType: typeTooLarge, status: statusError, message: fmt.Sprintf(
 			"Response payload size exceeded maximum allowed payload size (%d bytes).", lambda.MaxResponsePayload)}
 	case o.Truncated:
-		r.failed = &failure{errorType: typeTruncated, message: "Response was truncated"}
+		r.failed = &failure{errorType: typeTruncated, status: statusError, message: "Response was truncated"}
 	case o.BadMode:
-		r.failed = &failure{errorType: typeBadMode, message: "Invalid response mode header"}
+		r.failed = &failure{errorType: typeBadMode, status: statusError, message: "Invalid response mode header"}
 	default:
-		return lambda.Result{Payload: o.Payload, ContentType: o.ContentType}
+		return lambda.Result{Payload: o.Payload}
 	}
 	return lambda.Result{
 		Payload:       r.failed.payload(r.inv.RequestID),
@@ -275,7 +302,7 @@ func (r *run) finish() []byte {
 	if failed := r.failed; failed != nil && failed.body == nil {
 		// What the function itself reports is no failure of its environment, and
 		// REPORT does not show it.
-		report.Status, report.ErrorType = statusError, failed.errorType
+		report.Status, report.ErrorType = failed.status, failed.errorType
 	}
 	e.capture.Flush()
 	tail := e.stream.End(report)
@@ -313,9 +340,7 @@ func (r *run) end(ctx context.Context, f *failure) []byte {
 		report.ErrorType = f.errorType
 	}
 	tail := e.stream.End(report)
-	if r.deadline != nil {
-		r.deadline.Stop()
-	}
+	r.deadline.Stop()
 	done := make(chan struct{})
 	go func() { // ends before running does
 		defer close(done)

@@ -8,6 +8,7 @@ package invoke
 
 import (
 	"context"
+	"errors"
 
 	"thaw/internal/catalog"
 	"thaw/internal/lambda"
@@ -44,16 +45,33 @@ type Service struct {
 // New makes a Service.
 func New(opts Options) *Service { return &Service{opts: opts} }
 
+// maxTries bounds how often an event goes to another environment because the one
+// it was meant for was gone.
+const maxTries = 3
+
 // Invoke runs one invocation to its answer. Errors are *lambda.Error where the
-// caller is to know; a function's own failure is a result.
+// caller is to know; a function's own failure is a result. An invocation that was
+// begun ends even if its caller hangs up.
 func (s *Service) Invoke(ctx context.Context, req Request) (lambda.Result, error) {
-	v, err := s.resolve(req.Ref)
-	if err != nil {
-		return lambda.Result{}, err
+	ctx = context.WithoutCancel(ctx)
+	for try := 1; ; try++ {
+		v, err := s.resolve(req.Ref)
+		if err != nil {
+			return lambda.Result{}, err
+		}
+		if req.DryRun {
+			return lambda.Result{ExecutedVersion: v.Number}, nil
+		}
+		result, err := s.run(ctx, v, &req)
+		again := errors.Is(err, pool.ErrRetired) || errors.Is(err, pool.ErrGone)
+		if !again || try == maxTries {
+			return result, err
+		}
 	}
-	if req.DryRun {
-		return lambda.Result{ExecutedVersion: v.Number}, nil
-	}
+}
+
+// run gives the event to an environment of the version.
+func (s *Service) run(ctx context.Context, v *lambda.Version, req *Request) (lambda.Result, error) {
 	lease, err := s.opts.Pools.Acquire(ctx, req.Ref.Name, v)
 	if err != nil {
 		return lambda.Result{}, err

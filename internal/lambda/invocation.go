@@ -18,8 +18,7 @@ type Invocation struct {
 // Result is what an invocation came to. A function's failure is a result, not
 // an error: the service answers it with status 200.
 type Result struct {
-	Payload     []byte
-	ContentType string
+	Payload []byte
 	// FunctionError is "Unhandled" when the function failed, otherwise empty.
 	FunctionError string
 	// ErrorType names the failure for logs and metrics ("Runtime.ExitError",

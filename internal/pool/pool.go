@@ -2,7 +2,10 @@ package pool
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,6 +50,8 @@ const (
 	drainGrace = 10 * time.Millisecond
 	// hotGrace is how long it waits although an idle one is there.
 	hotGrace = 500 * time.Microsecond
+	// maxWait is how long an invocation waits for an environment at most.
+	maxWait = time.Minute
 	// retryAfter is what a throttled caller is told to wait.
 	retryAfter = time.Second
 )
@@ -62,7 +67,9 @@ type Pools struct {
 
 	mu     sync.Mutex
 	byName map[string]map[string]*versionPool // function, version number
-	closed bool
+	// retired are the pools of deleted versions in which something still runs.
+	retired map[*versionPool]struct{}
+	closed  bool
 }
 
 // New makes an empty Pools.
@@ -79,7 +86,7 @@ func New(opts Options) *Pools {
 	if opts.KeepAlive <= 0 {
 		opts.KeepAlive = defaultKeepAlive
 	}
-	return &Pools{opts: opts, byName: map[string]map[string]*versionPool{}}
+	return &Pools{opts: opts, byName: map[string]map[string]*versionPool{}, retired: map[*versionPool]struct{}{}}
 }
 
 // Acquire takes an environment for one invocation of a version, or answers with
@@ -121,6 +128,14 @@ func throttle(reason concurrency.Reason) *lambda.Error {
 	return e
 }
 
+// ErrRetired is returned by Acquire for a version that was deleted meanwhile, and
+// ErrGone matches errors of Lease.Invoke that left the event to another
+// environment. After either, whoever has the event looks the version up again.
+var (
+	ErrRetired = errors.New("version is retired")
+	ErrGone    = environment.ErrGone
+)
+
 var errClosed = lambda.Errorf(lambda.CodeService, "The server is shutting down.")
 
 func (p *Pools) versionPool(function string, v *lambda.Version) (*versionPool, error) {
@@ -148,24 +163,34 @@ func (p *Pools) versionPool(function string, v *lambda.Version) (*versionPool, e
 func (p *Pools) Changed(function string, f *lambda.Function) {
 	p.mu.Lock()
 	versions := p.byName[function]
-	var pools []*versionPool
+	kept := map[*versionPool]*lambda.Version{}
+	var deleted []*versionPool
 	for number, vp := range versions {
-		pools = append(pools, vp)
-		if f == nil || f.Version(number) == nil {
-			delete(versions, number)
+		if f != nil && f.Version(number) != nil {
+			kept[vp] = f.Version(number)
+			continue
 		}
+		delete(versions, number)
+		deleted = append(deleted, vp)
+		p.retired[vp] = struct{}{}
 	}
 	if len(versions) == 0 {
 		delete(p.byName, function)
 	}
 	p.mu.Unlock()
-	for _, vp := range pools {
-		if f == nil || f.Version(vp.current().Number) == nil {
-			vp.retire()
-		} else {
-			vp.adopt(f.Version(vp.current().Number))
-		}
+	for vp, v := range kept {
+		vp.adopt(v)
 	}
+	for _, vp := range deleted {
+		vp.retire(ErrRetired)
+	}
+}
+
+// forget drops a retired pool in which nothing runs any more.
+func (p *Pools) forget(vp *versionPool) {
+	p.mu.Lock()
+	delete(p.retired, vp)
+	p.mu.Unlock()
 }
 
 // room makes sure that one more environment may exist, at the cost of the one
@@ -186,7 +211,21 @@ func (p *Pools) room() bool {
 }
 
 func (p *Pools) evict() bool {
+	for {
+		stalest := p.stalest()
+		if stalest == nil {
+			return false
+		}
+		if stalest.dropOldest() {
+			return true
+		} // somebody has just taken it: there may be another
+	}
+}
+
+// stalest is the pool with the environment that has been idle for longest.
+func (p *Pools) stalest() *versionPool {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	var stalest *versionPool
 	var since time.Time
 	for _, versions := range p.byName {
@@ -196,23 +235,20 @@ func (p *Pools) evict() bool {
 			}
 		}
 	}
-	p.mu.Unlock()
-	return stalest != nil && stalest.dropOldest()
+	return stalest
 }
 
 // Close lets running invocations finish until ctx ends, then ends everything.
 func (p *Pools) Close(ctx context.Context) error {
 	p.mu.Lock()
 	p.closed = true
-	var pools []*versionPool
+	pools := slices.Collect(maps.Keys(p.retired))
 	for _, versions := range p.byName {
-		for _, vp := range versions {
-			pools = append(pools, vp)
-		}
+		pools = slices.AppendSeq(pools, maps.Values(versions))
 	}
 	p.mu.Unlock()
 	for _, vp := range pools {
-		vp.retire()
+		vp.retire(errClosed)
 	}
 	for _, vp := range pools {
 		vp.drain(ctx)

@@ -406,6 +406,79 @@ func TestChangedConfiguration(t *testing.T) {
 	})
 }
 
+func TestChangeDuringAStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &host{t: t, initTakes: time.Second, runTakes: time.Millisecond}
+		p := open(h, pool.Options{})
+		start := time.Now()
+		v := version(lambda.Latest, 128, start)
+		ran := make(chan string)
+		go func() { ran <- invoke(t, p, v) }()
+		synctest.Wait()
+		p.Changed("f", function(version(lambda.Latest, 128, start.Add(time.Second)))) // its status, say
+		if got := <-ran; got != "0" {
+			t.Errorf("ran in environment %s, want the one that was being started", got)
+		}
+		go func() { ran <- invoke(t, p, version(lambda.Latest, 256, start.Add(2*time.Second))) }()
+		synctest.Wait()
+		p.Changed("f", function(version(lambda.Latest, 512, start.Add(3*time.Second))))
+		if got := <-ran; got != "2" {
+			t.Errorf("ran in environment %s, want one of the newest configuration", got)
+		}
+		p.Close(t.Context())
+	})
+}
+
+func TestDeletedDuringAStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &host{t: t, initTakes: time.Second}
+		p := open(h, pool.Options{})
+		failed := make(chan error)
+		go func() {
+			_, err := p.Acquire(t.Context(), "f", version(lambda.Latest, 128, time.Now()))
+			failed <- err
+		}()
+		synctest.Wait()
+		p.Changed("f", nil)
+		if err := <-failed; !errors.Is(err, pool.ErrRetired) {
+			t.Errorf("Acquire: %v, want ErrRetired", err)
+		}
+		p.Close(t.Context())
+		if _, alive := h.count(); alive != 0 {
+			t.Errorf("%d environments left", alive)
+		}
+	})
+}
+
+func TestCloseWaitsForADeletedFunctionToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &host{t: t, runTakes: time.Hour}
+		p := open(h, pool.Options{})
+		go invoke(t, p, version(lambda.Latest, 128, time.Now()))
+		synctest.Wait()
+		p.Changed("f", nil)
+		p.Close(t.Context())
+		if _, alive := h.count(); alive != 0 {
+			t.Errorf("%d environments outlive Close", alive)
+		}
+	})
+}
+
+func TestStartThatTakesTooLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &host{t: t, initTakes: time.Hour}
+		p := open(h, pool.Options{AccountLimit: 1})
+		v := version(lambda.Latest, 128, time.Now())
+		began := time.Now()
+		if _, err := p.Acquire(t.Context(), "f", v); err == nil || time.Since(began) > time.Minute {
+			t.Errorf("Acquire: %v after %v", err, time.Since(began))
+		}
+		time.Sleep(58*time.Minute + 30*time.Second)
+		invoke(t, p, v) // the permit is free again, and the start nearly done
+		p.Close(t.Context())
+	})
+}
+
 func TestFailedStartIsTheInvocationsError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := &host{t: t, initErr: errors.New("no sandbox to be had")}

@@ -2,6 +2,8 @@ package pool
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -19,7 +21,7 @@ type versionPool struct {
 
 	mu       sync.Mutex
 	version  *lambda.Version // what new environments are made to
-	retired  bool
+	retired  error           // why no environment is to be had here any more; nil
 	members  map[*member]struct{}
 	idle     []*member // the most recently used is last
 	waiters  []*waiter // the longest waiting is first
@@ -41,6 +43,8 @@ type member struct {
 	version *lambda.Version
 	frozen  bool
 	since   time.Time // when it became idle
+	// draining members are counted by the pool too.
+	draining bool
 }
 
 // waiter is an invocation without an environment yet.
@@ -61,29 +65,21 @@ type Lease struct {
 // Invoke runs the invocation and gives the environment back when it is free.
 func (l *Lease) Invoke(ctx context.Context, inv lambda.Invocation, tail bool) (lambda.Result, error) {
 	m := l.member
-	drains := false
 	return m.env.Invoke(ctx, inv, tail, environment.Watch{
-		Responded: func() { drains = true; m.pool.drains(+1) },
+		Responded: m.drains,
 		Free: func(reusable bool) {
-			if drains {
-				m.pool.drains(-1)
-			}
 			m.pool.pools.running.Add(-1)
 			m.pool.put(m, reusable)
 		},
 	})
 }
 
-func (vp *versionPool) drains(n int) {
-	vp.mu.Lock()
-	vp.draining += n
-	vp.mu.Unlock()
-}
-
-func (vp *versionPool) current() *lambda.Version {
-	vp.mu.Lock()
-	defer vp.mu.Unlock()
-	return vp.version
+// drains marks a member that has answered and is about to be free.
+func (m *member) drains() {
+	m.pool.mu.Lock()
+	defer m.pool.mu.Unlock()
+	m.draining = true
+	m.pool.draining++
 }
 
 // acquire takes the most recently used environment. One that has answered and
@@ -92,9 +88,9 @@ func (vp *versionPool) current() *lambda.Version {
 func (vp *versionPool) acquire(ctx context.Context, v *lambda.Version) (*member, error) {
 	vp.adopt(v)
 	vp.mu.Lock()
-	if vp.retired {
+	if err := vp.retired; err != nil {
 		vp.mu.Unlock()
-		return nil, errClosed
+		return nil, err
 	}
 	drains := vp.draining > len(vp.waiters)
 	if !drains && len(vp.idle) > 0 {
@@ -114,12 +110,17 @@ func (vp *versionPool) acquire(ctx context.Context, v *lambda.Version) (*member,
 	default:
 		vp.startMissing()
 	}
+	late := time.NewTimer(maxWait)
+	defer late.Stop()
 	select {
 	case g := <-w.granted:
 		return g.member, g.err
 	case <-ctx.Done():
 		vp.abandon(w)
 		return nil, ctx.Err()
+	case <-late.C:
+		vp.abandon(w)
+		return nil, fmt.Errorf("no environment of %s within %v", vp.function, maxWait)
 	}
 }
 
@@ -165,7 +166,7 @@ func (vp *versionPool) abandon(w *waiter) {
 func (vp *versionPool) startMissing() {
 	for {
 		vp.mu.Lock()
-		if vp.retired || len(vp.waiters) <= vp.starting {
+		if vp.retired != nil || len(vp.waiters) <= vp.starting {
 			vp.mu.Unlock()
 			return
 		}
@@ -186,7 +187,7 @@ func (vp *versionPool) start(v *lambda.Version) {
 	env, err := vp.pools.opts.New(ctx, vp.function, v)
 	if err == nil {
 		if err = env.Init(ctx); err != nil {
-			env.Shutdown(ctx)
+			err = errors.Join(err, env.Shutdown(ctx))
 		}
 	}
 	if err != nil {
@@ -213,16 +214,26 @@ func (vp *versionPool) started(m *member, err error) {
 		first, vp.waiters = vp.waiters[0], vp.waiters[1:]
 	}
 	vp.mu.Unlock()
-	if first != nil {
-		first.granted <- grant{err: err}
+	if first == nil {
+		vp.pools.opts.Logger.Error("start environment", "function", vp.function, "error", err)
+		return
 	}
+	first.granted <- grant{err: err}
 }
 
 // put takes an environment back: to the longest waiting invocation, to the idle
 // ones, or out of the pool if it is of no use any more.
 func (vp *versionPool) put(m *member, reusable bool) {
 	vp.mu.Lock()
-	if !reusable || vp.retired || m.version != vp.version {
+	if m.draining {
+		m.draining = false
+		vp.draining--
+	}
+	// It may have been started before a change that it serves as well.
+	if m.version != vp.version && sameExecution(m.version, vp.version) {
+		m.version = vp.version
+	}
+	if !reusable || vp.retired != nil || m.version != vp.version {
 		vp.mu.Unlock()
 		vp.drop(m)
 		vp.startMissing()
@@ -309,11 +320,16 @@ func (vp *versionPool) end(m *member) {
 	}
 	vp.pools.environments.Add(-1)
 	vp.mu.Lock()
-	defer vp.mu.Unlock()
 	delete(vp.members, m)
-	if len(vp.members) == 0 && vp.empty != nil {
+	last := len(vp.members) == 0
+	if last && vp.empty != nil {
 		close(vp.empty)
 		vp.empty = nil
+	}
+	retired := vp.retired != nil
+	vp.mu.Unlock()
+	if last && retired {
+		vp.pools.forget(vp)
 	}
 }
 
@@ -325,19 +341,17 @@ func (vp *versionPool) adopt(v *lambda.Version) {
 		vp.mu.Unlock()
 		return
 	}
-	if sameExecution(vp.version, v) {
-		for m := range vp.members {
-			if m.version == vp.version {
-				m.version = v
-			}
+	same := sameExecution(vp.version, v)
+	if same { // the idle ones serve v; so do the others, which put finds out
+		for _, m := range vp.idle {
+			m.version = v
 		}
-		vp.version = v
-		vp.mu.Unlock()
-		return
 	}
 	vp.version = v
 	vp.mu.Unlock()
-	vp.dropIdle()
+	if !same {
+		vp.dropIdle()
+	}
 }
 
 // sameExecution tells whether an environment made to a serves b as well.
@@ -347,15 +361,20 @@ func sameExecution(a, b *lambda.Version) bool {
 		maps.Equal(a.Environment, b.Environment) && slices.Equal(a.Layers, b.Layers)
 }
 
-// retire ends the pool: its idle environments now, its busy ones in time.
-func (vp *versionPool) retire() {
+// retire ends the pool: its idle environments now, its busy ones in time. Who
+// waits for an environment is told why there is none.
+func (vp *versionPool) retire(why error) {
 	vp.mu.Lock()
-	vp.retired = true
+	vp.retired = why
 	waiters := vp.waiters
 	vp.waiters = nil
+	nothing := len(vp.members) == 0
 	vp.mu.Unlock()
 	for _, w := range waiters {
-		w.granted <- grant{err: errClosed}
+		w.granted <- grant{err: why}
+	}
+	if nothing {
+		vp.pools.forget(vp)
 	}
 	vp.dropIdle()
 }
@@ -414,7 +433,9 @@ func (vp *versionPool) drain(ctx context.Context) {
 	members := slices.Collect(maps.Keys(vp.members))
 	vp.mu.Unlock()
 	for _, m := range members {
-		m.env.Shutdown(context.Background())
+		if err := m.env.Shutdown(context.Background()); err != nil {
+			vp.pools.opts.Logger.Error("cut off environment", "function", vp.function, "error", err)
+		}
 	}
 	<-empty
 }

@@ -181,14 +181,6 @@ func (c *conn) reply(r reply, keep bool) error {
 // writeEvent writes the answer to /next, the last one of the connection or not;
 // the caller holds writing.
 func (c *conn) writeEvent(inv *lambda.Invocation, last bool) error {
-	if !inv.Deadline.IsZero() && len(inv.Payload) >= gatherFrom {
-		// A runtime that does not read must not hold the invoker. What is small
-		// always fits into the socket's buffer, which is empty.
-		if err := c.nc.SetWriteDeadline(inv.Deadline); err != nil {
-			return err
-		}
-		defer c.nc.SetWriteDeadline(time.Time{})
-	}
 	c.out = appendEventHead(c.out[:0], inv, last)
 	var err error
 	if len(inv.Payload) < gatherFrom {

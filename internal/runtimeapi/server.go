@@ -184,6 +184,16 @@ func (s *Server) forget(c *conn) {
 	}
 }
 
+// Cut closes the open connections, so that a Deliver that writes to a runtime
+// which does not read returns. It does not wait.
+func (s *Server) Cut() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		c.nc.Close()
+	}
+}
+
 // Close ends all listeners and connections and waits for their goroutines. An
 // open exchange stays unanswered.
 func (s *Server) Close() error {
@@ -210,7 +220,8 @@ func (s *Server) Close() error {
 
 // Deliver gives an event to the runtime that waits for one, on the caller's own
 // goroutine. It returns ErrNotReady if none waits, or if its connection broke
-// under the writing; the runtime may then ask again.
+// under the writing; the runtime may then ask again. A runtime that does not read
+// holds it until Cut.
 func (s *Server) Deliver(inv lambda.Invocation) (*Exchange, error) {
 	s.mu.Lock()
 	to, ok := s.state.next(eventDeliver)

@@ -23,8 +23,8 @@ type Options struct {
 }
 
 const (
-	defaultGroupBytes = 1 << 20
-	defaultMaxGroups  = 1024
+	defaultGroupBytes = 512 << 10
+	defaultMaxGroups  = 256
 	// eventOverhead is charged for each event beside its text, so that a flood
 	// of empty lines is bounded too.
 	eventOverhead = 64
@@ -90,13 +90,6 @@ func (s *Store) Wait(ctx context.Context, name string, since uint64, limit int) 
 			return nil, next
 		}
 	}
-}
-
-// Forget drops a group's events.
-func (s *Store) Forget(name string) {
-	s.mu.Lock()
-	delete(s.groups, name)
-	s.mu.Unlock()
 }
 
 func (s *Store) append(name, stream string, now time.Time, message string) {
