@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -225,14 +226,34 @@ func (s *server) newEnvironment(ctx context.Context, function string, v *lambda.
 	} else if err != nil {
 		return nil, err
 	}
-	root, err := s.code.Root(ctx, v.Code)
+	root, err := s.code.Acquire(ctx, v.Code)
 	if err != nil {
 		return nil, err
 	}
-	return environment.New(environment.Options{
+	env := environment.New(environment.Options{
 		Function: function, Version: v, Scope: s.config.Scope, Runtime: rt, CodeRoot: root,
 		Driver: s.driver, Logs: s.logs, Logger: s.logger,
-	}), nil
+	})
+	return &codeHolder{Environment: env, release: func() { s.code.Release(v.Code) }}, nil
+}
+
+// codeHolder is an environment that keeps its code from being collected until
+// nothing mounts it any more.
+type codeHolder struct {
+	*environment.Environment
+	once    sync.Once
+	release func()
+}
+
+// Shutdown may be called again while it is at work: the first call releases.
+func (h *codeHolder) Shutdown(ctx context.Context) error {
+	first := false
+	h.once.Do(func() { first = true })
+	err := h.Environment.Shutdown(ctx)
+	if first {
+		h.release()
+	}
+	return err
 }
 
 const (

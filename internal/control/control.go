@@ -4,10 +4,11 @@
 // Vocabulary: settings are what a caller wants a version to be; a view is a
 // version as an operation shows it. A change is first recorded (State Pending,
 // or LastUpdateStatus InProgress) and then activated in the background: when
-// its code is there to be mounted, it becomes Active or Successful.
+// its code is there to be mounted, it becomes Active or Successful. Code that no
+// version names any more is collected in the background too.
 //
 // Life cycle: Open resumes the activation of what a dead server left unfinished;
-// Close stops activating and waits.
+// Close stops activating and collecting, and waits.
 //
 // Concurrency: all methods may be called at the same time. A change is a pure
 // edit of a copy of the newest record, written if the record is still the one
@@ -33,8 +34,14 @@ import (
 
 // Packages keeps deployment packages: package code.
 type Packages interface {
-	// Add checks and keeps a zip; a *lambda.Error says what is wrong with it.
+	// Add checks and keeps a zip, and holds it; a *lambda.Error says what is wrong
+	// with it.
 	Add(ctx context.Context, zip []byte) (lambda.Code, error)
+	// Release ends the hold of Add.
+	Release(code lambda.Code)
+	// Collect removes what is neither held nor named, and tells how much of what
+	// is not named is held.
+	Collect(ctx context.Context, named func() (inUse func(sha256 string) bool)) (held int, err error)
 	// Root makes sure that the code is unpacked, ready to be mounted.
 	Root(ctx context.Context, code lambda.Code) (dir string, err error)
 }
@@ -71,6 +78,7 @@ type Control struct {
 	quotas     Quotas
 	versionARN func(runtime string) string
 	activation *activation
+	collection *collection
 }
 
 // Open starts the background activation.
@@ -89,6 +97,7 @@ func Open(ctx context.Context, o Options) (*Control, error) {
 	}
 	c := &Control{catalog: o.Catalog, code: o.Code, scope: o.Scope, quotas: o.Quotas, versionARN: o.RuntimeVersionARN}
 	c.activation = startActivation(context.WithoutCancel(ctx), o)
+	c.collection = startCollection(context.WithoutCancel(ctx), o)
 	for _, r := range o.Catalog.Functions() {
 		if unfinished(r.Function) {
 			c.activation.add(r.Function.Name)
@@ -97,9 +106,11 @@ func Open(ctx context.Context, o Options) (*Control, error) {
 	return c, nil
 }
 
-// Close stops activating. What is unfinished goes on at the next Open.
+// Close stops activating and collecting. What is unfinished goes on at the next
+// Open.
 func (c *Control) Close() error {
 	c.activation.close()
+	c.collection.close()
 	return nil
 }
 
@@ -233,6 +244,26 @@ func (c *Control) checkStorage(added, replaced int64) error {
 		return lambda.Errorf(lambda.CodeCodeStorageExceeded, "Code storage limit exceeded.")
 	}
 	return nil
+}
+
+// keep adds code, once it is clear that it would not exceed the quota: unpacking
+// is dear. copies is how many versions will have it. release must be called with
+// the outcome of what the code is for. If that is not known, for a write that
+// failed may yet show, the code stays until the next start.
+func (c *Control) keep(ctx context.Context, name string, zip []byte, copies int, replaced int64) (code lambda.Code, release func(outcome error), err error) {
+	if err := c.checkStorage(int64(len(zip))*int64(copies), replaced); err != nil {
+		return lambda.Code{}, nil, err
+	}
+	if code, err = c.code.Add(ctx, zip); err != nil {
+		return lambda.Code{}, nil, asError("keep the code", name, err)
+	}
+	return code, func(outcome error) {
+		if _, refused := errors.AsType[*lambda.Error](outcome); outcome != nil && !refused {
+			return
+		}
+		c.code.Release(code)
+		c.collection.due()
+	}, nil
 }
 
 // touch gives a version a new RevisionId, as every visible change does.

@@ -32,7 +32,7 @@ type CreateFunctionInput struct {
 }
 
 // CreateFunction records a new function, to be activated in the background.
-func (c *Control) CreateFunction(ctx context.Context, in CreateFunctionInput) (View, error) {
+func (c *Control) CreateFunction(ctx context.Context, in CreateFunctionInput) (_ View, err error) {
 	ref, ok := lambda.ParseRef(in.Name)
 	if !ok {
 		return View{}, c.notFound(lambda.Ref{Name: in.Name})
@@ -47,13 +47,20 @@ func (c *Control) CreateFunction(ctx context.Context, in CreateFunctionInput) (V
 	if _, exists := c.catalog.Function(ref.Name); exists {
 		return View{}, alreadyExists(ref.Name)
 	}
-	if f.Latest.Code, err = c.code.Add(ctx, in.Zip); err != nil {
-		return View{}, asError("keep the code", ref.Name, err)
+	copies := 1
+	if in.Publish {
+		copies = 2
 	}
+	code, release, err := c.keep(ctx, ref.Name, in.Zip, copies, 0)
+	if err != nil {
+		return View{}, err
+	}
+	defer func() { release(err) }()
+	f.Latest.Code = code
 	if in.Publish {
 		publish(f)
 	}
-	if err := c.checkStorage(f.Latest.Code.Size*int64(1+len(f.Versions)), 0); err != nil {
+	if err := c.checkStorage(code.Size*int64(copies), 0); err != nil {
 		return View{}, err
 	}
 	record, err := c.catalog.PutFunction(ctx, f, 0)

@@ -34,7 +34,11 @@ func (c *Control) deleteWhole(ctx context.Context, ref lambda.Ref) error {
 		if !ok {
 			return c.notFound(ref)
 		}
-		if err := c.catalog.DeleteFunction(ctx, ref.Name, record.Revision); !errors.Is(err, store.ErrConflict) {
+		err := c.catalog.DeleteFunction(ctx, ref.Name, record.Revision)
+		if err == nil {
+			c.collection.due()
+		}
+		if !errors.Is(err, store.ErrConflict) {
 			return err
 		}
 	}
@@ -52,6 +56,9 @@ func (c *Control) deleteVersion(ctx context.Context, ref lambda.Ref) error {
 		f.Versions = slices.DeleteFunc(f.Versions, func(v lambda.Version) bool { return v.Number == number })
 		return nil
 	})
+	if err == nil {
+		c.collection.due()
+	}
 	return err
 }
 

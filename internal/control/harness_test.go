@@ -26,9 +26,17 @@ const settle = time.Second
 type packages struct {
 	mu     sync.Mutex
 	broken map[string]bool // by digest: Root fails
+	kept   map[string]bool // by digest
+	held   map[string]int  // by digest
+	adds   int
+	// failing is the error of Collect.
+	failing error
 }
 
 func (p *packages) Add(_ context.Context, zip []byte) (lambda.Code, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.adds++
 	if string(zip) == "bad" {
 		return lambda.Code{}, lambda.Errorf(lambda.CodeInvalidParameterValue,
 			"Could not unzip uploaded file. Please check your file, then try to upload again.")
@@ -36,7 +44,48 @@ func (p *packages) Add(_ context.Context, zip []byte) (lambda.Code, error) {
 	if string(zip) == "disk full" {
 		return lambda.Code{}, errors.New("no space left on device")
 	}
-	return codeOf(string(zip)), nil
+	code := codeOf(string(zip))
+	p.kept[code.SHA256] = true
+	p.held[code.SHA256]++
+	return code, nil
+}
+
+func (p *packages) Release(code lambda.Code) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.held[code.SHA256]--
+}
+
+func (p *packages) hold(code lambda.Code) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.held[code.SHA256]++
+}
+
+func (p *packages) Collect(_ context.Context, named func() func(string) bool) (held int, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.failing != nil {
+		return 0, p.failing
+	}
+	inUse := named()
+	for sum := range p.kept {
+		switch {
+		case inUse(sum):
+		case p.held[sum] > 0:
+			held++
+		default:
+			delete(p.kept, sum)
+		}
+	}
+	return held, nil
+}
+
+// keeps tells whether a zip is kept.
+func (p *packages) keeps(zip string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.kept[codeOf(zip).SHA256]
 }
 
 func (p *packages) Root(_ context.Context, code lambda.Code) (string, error) {
@@ -65,7 +114,7 @@ var scope = lambda.Scope{Partition: "aws", Region: "eu-central-1", Account: "123
 
 func start(t testing.TB, metadata store.Metadata, o control.Options) *server {
 	t.Helper()
-	s := &server{packages: &packages{broken: map[string]bool{}}, logs: new(bytes.Buffer)}
+	s := &server{packages: &packages{broken: map[string]bool{}, kept: map[string]bool{}, held: map[string]int{}}, logs: new(bytes.Buffer)}
 	logger := slog.New(slog.NewTextHandler(s.logs, nil))
 	var err error
 	if s.catalog, err = catalog.Open(t.Context(), metadata, catalog.Options{Logger: logger}); err != nil {

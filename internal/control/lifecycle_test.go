@@ -481,3 +481,36 @@ func TestInternalErrorsAreNotTheUsers(t *testing.T) {
 		}
 	})
 }
+
+// A clock that is set back makes no change older than the one before: whoever
+// orders versions by their time keeps the newest.
+func TestEveryChangeIsLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := memory.New()
+		defer m.Close()
+		s := start(t, m.Metadata(), control.Options{})
+		defer s.stop(t)
+		ctx, ref := t.Context(), lambda.Ref{Name: "f"}
+		create(t, s, input("f"))
+		synctest.Wait()
+		// The clock was an hour ahead when the function was changed last.
+		r, _ := s.catalog.Function("f")
+		ahead := *r.Function
+		ahead.Latest.LastModified = time.Now().Add(time.Hour)
+		if _, err := s.catalog.PutFunction(ctx, &ahead, r.Revision); err != nil {
+			t.Fatal(err)
+		}
+		before := ahead.Latest.LastModified
+		for range 3 {
+			synctest.Wait()
+			v, err := s.UpdateFunctionConfiguration(ctx, ref, control.Settings{MemoryMB: new(256)}, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if step := v.Version.LastModified.Sub(before); step < time.Millisecond {
+				t.Errorf("modified %v after the change before, want a millisecond or more", step)
+			}
+			before = v.Version.LastModified
+		}
+	})
+}

@@ -21,6 +21,7 @@ func TestCodeStorage(t *testing.T) {
 		in.Zip = []byte("0123456789")
 		create(t, s, in) // 10
 		synctest.Wait()
+		unpacked := s.packages.adds
 		in.Name, in.Zip = "g", []byte("01234567890")
 		_, err := s.CreateFunction(ctx, in)
 		wantError(t, err, lambda.CodeCodeStorageExceeded, "")
@@ -31,6 +32,9 @@ func TestCodeStorage(t *testing.T) {
 		update := control.UpdateCodeInput{Zip: []byte("01234567890"), Publish: true}
 		_, err = s.UpdateFunctionCode(ctx, ref, update)
 		wantError(t, err, lambda.CodeCodeStorageExceeded, "")
+		if s.packages.adds != unpacked {
+			t.Error("code beyond the quota was unpacked")
+		}
 		update.Publish = false
 		if _, err := s.UpdateFunctionCode(ctx, ref, update); err != nil { // 11: it replaces
 			t.Error(err)

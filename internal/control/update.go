@@ -18,8 +18,16 @@ type UpdateCodeInput struct {
 	DryRun bool
 }
 
+// copies is how many versions have the new code in the end.
+func (in UpdateCodeInput) copies() int {
+	if in.Publish {
+		return 2
+	}
+	return 1
+}
+
 // UpdateFunctionCode replaces the code of $LATEST.
-func (c *Control) UpdateFunctionCode(ctx context.Context, ref lambda.Ref, in UpdateCodeInput) (View, error) {
+func (c *Control) UpdateFunctionCode(ctx context.Context, ref lambda.Ref, in UpdateCodeInput) (_ View, err error) {
 	if err := c.resolveLatest(ref); err != nil {
 		return View{}, err
 	}
@@ -30,10 +38,11 @@ func (c *Control) UpdateFunctionCode(ctx context.Context, ref lambda.Ref, in Upd
 	if err := c.admit(record.Function, in.RevisionID); err != nil {
 		return View{}, err
 	}
-	code, err := c.code.Add(ctx, in.Zip)
+	code, release, err := c.keep(ctx, ref.Name, in.Zip, in.copies(), record.Function.Latest.Code.Size)
 	if err != nil {
-		return View{}, asError("keep the code", ref.Name, err)
+		return View{}, err
 	}
+	defer func() { release(err) }()
 	if in.DryRun {
 		f := *record.Function
 		if _, err := c.editCode(&f, code, in); err != nil {
@@ -63,11 +72,7 @@ func (c *Control) editCode(f *lambda.Function, code lambda.Code, in UpdateCodeIn
 	if err := c.admit(f, in.RevisionID); err != nil {
 		return 0, err
 	}
-	added := code.Size
-	if in.Publish {
-		added *= 2
-	}
-	if err := c.checkStorage(added, f.Latest.Code.Size); err != nil {
+	if err := c.checkStorage(code.Size*int64(in.copies()), f.Latest.Code.Size); err != nil {
 		return 0, err
 	}
 	f.Latest.Code = code
@@ -117,6 +122,16 @@ func updating(v *lambda.Version) {
 	v.Status.Update = lambda.UpdateInProgress
 	v.Status.UpdateReason = creatingReason
 	v.Status.UpdateReasonCode = creatingCode
-	v.LastModified = time.Now()
+	v.LastModified = later(time.Now(), v.LastModified)
 	touch(v)
+}
+
+// later is now, or, should the clock have been set back, the next time after
+// before that answers can tell from it: they have milliseconds. So versions are
+// ordered by when they were modified, whatever the clock does.
+func later(now, before time.Time) time.Time {
+	if next := before.Add(time.Millisecond); now.Before(next) {
+		return next
+	}
+	return now
 }
