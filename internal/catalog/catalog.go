@@ -238,11 +238,14 @@ func (c *Catalog) apply(name string, r Record) {
 	c.changed(r, false)
 }
 
-// remove takes a deletion from the watch.
+// remove takes a deletion from the watch. One that is older than an own deletion
+// says nothing about it: what lies between the two has yet to come.
 func (c *Catalog) remove(name string, revision store.Revision) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.deleted, name)
+	if revision > c.deleted[name] {
+		delete(c.deleted, name)
+	}
 	if known, ok := c.Function(name); ok && known.Revision < revision {
 		c.functions.Delete(name)
 		c.changed(known, true)

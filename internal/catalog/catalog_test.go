@@ -215,6 +215,62 @@ func TestLateWatch(t *testing.T) {
 	})
 }
 
+// scripted is a Metadata whose watch shows what the test sends.
+type scripted struct {
+	store.Metadata
+	changes chan store.Change
+}
+
+func (s scripted) Watch(ctx context.Context, _ string) (<-chan store.Change, error) {
+	context.AfterFunc(ctx, func() { close(s.changes) })
+	return s.changes, nil
+}
+
+// TestLateWatchOfTwoLives: an old deletion must not make the newer one forgotten,
+// or the function in between comes back.
+func TestLateWatchOfTwoLives(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := memory.New()
+		defer m.Close()
+		watch := scripted{Metadata: m.Metadata(), changes: make(chan store.Change, 1)}
+		watch.changes <- store.Change{Synced: true}
+		c := open(t, watch)
+		defer c.Close()
+		ctx := t.Context()
+		var shown []store.Change
+		for _, d := range []string{"1", "2"} {
+			r, err := c.PutFunction(ctx, function("f", d), 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			e, err := m.Metadata().Get(ctx, "function/f")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := c.DeleteFunction(ctx, "f", r.Revision); err != nil {
+				t.Fatal(err)
+			}
+			marker := store.Entry{Key: e.Key, Revision: r.Revision + 1}
+			shown = append(shown, store.Change{Entry: e}, store.Change{Entry: marker, Deleted: true})
+		}
+		for i, change := range shown {
+			watch.changes <- change
+			synctest.Wait()
+			if got := description(c, "f"); got != "-" {
+				t.Errorf("after step %d of the watch the deleted function is %q", i+1, got)
+			}
+		}
+		// The last deletion has been shown: somebody else's function may come.
+		last := shown[2]
+		last.Revision = shown[3].Revision + 1
+		watch.changes <- last
+		synctest.Wait()
+		if got := description(c, "f"); got != "2" {
+			t.Errorf("a later creation reads %q", got)
+		}
+	})
+}
+
 func TestOpenRefusesWhatItCannotRead(t *testing.T) {
 	m := memory.New()
 	defer m.Close()
