@@ -1,8 +1,6 @@
 package awsapi
 
 import (
-	"fmt"
-	"math"
 	"reflect"
 	"slices"
 	"strconv"
@@ -13,10 +11,24 @@ import (
 	"thaw/internal/lambda"
 )
 
-// Validate checks an operation's input against the model. All faults are told in
-// one ValidationException, in the order of the model's members.
+// An answer of faults is bounded: an input of some megabytes can have a million
+// of them, each with a long value. The service repeats longer values whole than
+// any that was recorded, so the bound is far above those.
+const (
+	// maxFaults is how many faults are told.
+	maxFaults = 100
+	// maxRepeated is how much of an input's values is repeated in all, in bytes.
+	maxRepeated = 64 << 10
+	// maxPath is how much of the path to a value is told, in bytes: keys of maps
+	// are part of it.
+	maxPath = 1 << 10
+)
+
+// Validate checks an operation's input against the model. Its faults, but not
+// more than maxFaults, are told in one ValidationException, in the order of the
+// model's members. What is in a list or map that is too long is not looked at.
 func (c *Codec) Validate(op *Operation, input any) error {
-	v := validation{codec: c}
+	v := validation{codec: c, left: maxRepeated}
 	v.structure(c.service.shape(op.Input), reflect.ValueOf(input).Elem(), "")
 	return validationError(v.faults)
 }
@@ -31,7 +43,7 @@ func (c *Codec) Mismatch(op *Operation, member, value string) error {
 			break
 		}
 	}
-	v := validation{codec: c}
+	v := validation{codec: c, left: maxRepeated}
 	v.add(shape, lowerCamel(member), reflect.ValueOf(value), patternText(shape))
 	return validationError(v.faults)
 }
@@ -53,15 +65,41 @@ func validationError(faults []string) error {
 type validation struct {
 	codec  *Codec
 	faults []string
+	left   int // of maxRepeated
 }
+
+// full tells whether enough faults are known.
+func (v *validation) full() bool { return len(v.faults) >= maxFaults || v.left <= 0 }
 
 // add words one fault as the service does.
 func (v *validation) add(shape *Shape, path string, value reflect.Value, constraint string) {
+	if v.full() {
+		return
+	}
 	at := "Value at"
 	if !v.sensitive(shape) {
-		at = "Value '" + display(value) + "' at"
+		at = "Value '" + v.repeat(value) + "' at"
 	}
-	v.faults = append(v.faults, at+" '"+path+"' failed to satisfy constraint: "+constraint)
+	v.faults = append(v.faults, at+" '"+cutPath(path)+"' failed to satisfy constraint: "+constraint)
+}
+
+// repeat shows as much of a value as may be shown.
+func (v *validation) repeat(value reflect.Value) string {
+	r := repetition{left: v.left}
+	r.value(value)
+	v.left -= r.Len()
+	return r.String()
+}
+
+func cutPath(path string) string {
+	r := repetition{left: maxPath}
+	r.text(path)
+	return r.String()
+}
+
+// missing words the fault of a member that has to be there.
+func (v *validation) missing(path string) {
+	v.faults = append(v.faults, "Value null at '"+cutPath(path)+"' failed to satisfy constraint: Member must not be null")
 }
 
 func (v *validation) sensitive(shape *Shape) bool {
@@ -75,12 +113,15 @@ func (v *validation) sensitive(shape *Shape) bool {
 
 func (v *validation) structure(shape *Shape, value reflect.Value, path string) {
 	for i := range shape.Members {
+		if v.full() {
+			return
+		}
 		m := &shape.Members[i]
 		at := join(path, lowerCamel(m.Name))
 		field := value.Field(i)
 		if field.IsNil() {
 			if m.Required {
-				v.faults = append(v.faults, "Value null at '"+at+"' failed to satisfy constraint: Member must not be null")
+				v.missing(at)
 			}
 			continue
 		}
@@ -100,6 +141,9 @@ func (v *validation) value(shape *Shape, value reflect.Value, path string) {
 	for _, constraint := range v.codec.broken(shape, value) {
 		v.add(shape, path, value, constraint)
 	}
+	if shape.Max.Set && measure(shape.Kind, value) > shape.Max.Value {
+		return
+	}
 	switch shape.Kind {
 	case List:
 		v.elements(shape, value, path)
@@ -113,8 +157,8 @@ func (v *validation) value(shape *Shape, value reflect.Value, path string) {
 func (v *validation) elements(shape *Shape, list reflect.Value, path string) {
 	element := v.codec.service.shape(shape.Element)
 	if element.Kind == Structure {
-		for i := range list.Len() {
-			v.structure(element, list.Index(i), fmt.Sprintf("%s.%d.member", path, i+1))
+		for i := 0; i < list.Len() && !v.full(); i++ {
+			v.structure(element, list.Index(i), path+"."+strconv.Itoa(i+1)+".member")
 		}
 		return
 	}
@@ -268,42 +312,6 @@ func utf16Length(s string) int {
 		}
 	}
 	return n
-}
-
-// display shows a value as Java would print it.
-func display(value reflect.Value) string {
-	switch value.Kind() {
-	case reflect.String:
-		return value.String()
-	case reflect.Bool:
-		return strconv.FormatBool(value.Bool())
-	case reflect.Int, reflect.Int64:
-		return strconv.FormatInt(value.Int(), 10)
-	case reflect.Float64:
-		return decimal(value.Float())
-	case reflect.Slice:
-		items := make([]string, value.Len())
-		for i := range items {
-			items[i] = display(value.Index(i))
-		}
-		return "[" + strings.Join(items, ", ") + "]"
-	case reflect.Map:
-		var items []string
-		for _, k := range sortedKeys(value) {
-			items = append(items, k.String()+"="+display(value.MapIndex(k)))
-		}
-		return "{" + strings.Join(items, ", ") + "}"
-	default:
-		return fmt.Sprint(value)
-	}
-}
-
-// decimal always has a point: "1.0".
-func decimal(f float64) string {
-	if f == math.Trunc(f) && math.Abs(f) < 1e15 {
-		return strconv.FormatFloat(f, 'f', 1, 64)
-	}
-	return strconv.FormatFloat(f, 'g', -1, 64)
 }
 
 func sortedKeys(m reflect.Value) []reflect.Value {
