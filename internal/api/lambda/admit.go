@@ -1,11 +1,11 @@
 package lambda
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 
 	"thaw/internal/awsapi"
 	model "thaw/internal/awsapi/gen/lambda"
@@ -19,6 +19,8 @@ const (
 	largeBody = 8 << 20
 	// maxLarge bounds the large bodies in memory.
 	maxLarge = 4
+	// largeWait is how long a large body waits for its turn.
+	largeWait = 10 * time.Second
 	// firstRead bounds the memory that a request gets for what it only announces.
 	firstRead = 256 << 10
 	// maxDrain bounds what is read and thrown away of a body that is too large.
@@ -28,7 +30,7 @@ const (
 
 // admit reads the body up to the operation's limit and verifies the signature.
 // release must be called when the body is no longer needed.
-func (h *Handler) admit(r *http.Request, op *awsapi.Operation, path, query string) (body []byte, release func(), err error) {
+func (h *Handler) admit(w http.ResponseWriter, r *http.Request, op *awsapi.Operation, path, query string) (body []byte, release func(), err error) {
 	signed := &sigv4.Request{Method: r.Method, Path: path, Query: query, Host: r.Host, ContentLength: r.ContentLength, Header: r.Header}
 	if h.verifier != nil && (r.ContentLength < 0 || r.ContentLength > firstRead) {
 		// Nobody unknown gets memory for a large body.
@@ -37,9 +39,15 @@ func (h *Handler) admit(r *http.Request, op *awsapi.Operation, path, query strin
 			return nil, nil, err
 		}
 	}
-	release, err = h.reserve(r.Context(), r.ContentLength, op.MaxBody)
-	if err != nil {
+	if err := checkAnnounced(r, op); err != nil {
 		return nil, nil, err
+	}
+	release = func() {}
+	if op.MaxBody >= largeBody && (r.ContentLength < 0 || r.ContentLength >= largeBody) {
+		if release, err = h.reserve(r); err != nil {
+			return nil, nil, err
+		}
+		pace(w, r)
 	}
 	body, err = readBody(r, op)
 	if err == nil && h.verifier != nil {
@@ -54,30 +62,43 @@ func (h *Handler) admit(r *http.Request, op *awsapi.Operation, path, query strin
 }
 
 // reserve waits for its turn with a body that is large, or may become so.
-func (h *Handler) reserve(ctx context.Context, announced, limit int64) (release func(), err error) {
-	if limit < largeBody || announced >= 0 && announced < largeBody {
-		return func() {}, nil
-	}
+func (h *Handler) reserve(r *http.Request) (release func(), err error) {
+	turn := time.NewTimer(largeWait)
+	defer turn.Stop()
 	select {
 	case h.large <- struct{}{}:
 		return func() { <-h.large }, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	case <-turn.C:
+		discard(r.Body, maxDrain)
+		return nil, &lambda.Error{Code: lambda.CodeTooManyRequests, Message: "Too many large requests are under way.",
+			Reason: "CallerRateLimitExceeded", RetryAfter: largeWait}
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
 	}
+}
+
+// limitOf is the largest body that an operation takes, in bytes.
+func limitOf(op *awsapi.Operation) int64 {
+	if inclusive(op) {
+		return op.MaxBody
+	}
+	return op.MaxBody - 1 // "must be smaller than"
+}
+
+// checkAnnounced refuses a body whose length says that it is too large.
+func checkAnnounced(r *http.Request, op *awsapi.Operation) error {
+	if r.ContentLength <= limitOf(op) {
+		return nil
+	}
+	discard(r.Body, maxDrain)
+	return tooLarge(op, r.ContentLength)
 }
 
 // readBody reads all of a body, or says how it is too large.
 func readBody(r *http.Request, op *awsapi.Operation) ([]byte, error) {
-	limit := op.MaxBody
-	if !inclusive(op) {
-		limit-- // "must be smaller than"
-	}
+	limit := limitOf(op)
 	if r.ContentLength == 0 {
 		return nil, nil
-	}
-	if r.ContentLength > limit {
-		discard(r.Body, maxDrain)
-		return nil, tooLarge(op, r.ContentLength)
 	}
 	size := r.ContentLength + 1 // room for the end to show itself
 	if size <= 0 || size > firstRead {
@@ -152,6 +173,10 @@ func payloadTooLarge(size int64, invocationType string, limit int64) error {
 // this server. The body must be empty.
 func (h *Handler) Verified(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := h.trust(r); err != nil {
+			h.fail(w, r, lambda.NewUUID(), err)
+			return
+		}
 		path, query := requestTarget(r)
 		if h.verifier != nil {
 			_, err := h.verifier.Verify(&sigv4.Request{Method: r.Method, Path: path, Query: query, Host: r.Host,

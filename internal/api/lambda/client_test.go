@@ -145,7 +145,7 @@ func TestSignaturesAreDemanded(t *testing.T) {
 func TestStrangersGetNoMemory(t *testing.T) {
 	s, _, _ := standing(t, nil)
 	body := strings.NewReader(strings.Repeat(" ", 1<<20))
-	r := httptest.NewRequest("POST", functions, body)
+	r := newRequest("POST", functions, body)
 	a := s.send(r)
 	if a.status != 403 || a.header.Get("X-Amzn-ErrorType") != "MissingAuthenticationTokenException" {
 		t.Errorf("answer %d %s", a.status, a.body)
@@ -174,9 +174,16 @@ func TestVerified(t *testing.T) {
 	}
 	open := newServer(t, setup{})
 	w = httptest.NewRecorder()
-	open.handler.Verified(inner).ServeHTTP(w, httptest.NewRequest("GET", "/_thaw/logs/f", nil))
+	open.handler.Verified(inner).ServeHTTP(w, newRequest("GET", "/_thaw/logs/f", nil))
 	if w.Code != http.StatusTeapot {
 		t.Errorf("on a server without keys: %d, want %d", w.Code, http.StatusTeapot)
+	}
+	r := newRequest("GET", "/_thaw/logs/f", nil)
+	r.Host = "example.com"
+	w = httptest.NewRecorder()
+	open.handler.Verified(inner).ServeHTTP(w, r)
+	if w.Code != http.StatusForbidden {
+		t.Errorf("on a server without keys, with another host's name: %d, want 403", w.Code)
 	}
 }
 
@@ -187,7 +194,7 @@ func FuzzHandler(f *testing.F) {
 	f.Add("POST", functions+"/f/invocations", `{}`, "Tail", "DryRun")
 	f.Add("GET", "/_thaw/code/00?expires=1&signature=2", "", "", "")
 	f.Fuzz(func(t *testing.T, method, target, body, logType, kind string) {
-		r, err := http.NewRequest(method, "http://h"+target, strings.NewReader(body))
+		r, err := http.NewRequest(method, "http://localhost"+target, strings.NewReader(body))
 		if err != nil || !strings.HasPrefix(target, "/") {
 			return
 		}

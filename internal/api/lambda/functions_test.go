@@ -303,7 +303,7 @@ func TestBodyLimits(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				r.RequestURI = tt.target
+				r.RequestURI, r.Host = tt.target, "localhost"
 				if !announced {
 					r.ContentLength = -1
 				}
@@ -337,7 +337,7 @@ func TestCodeLocation(t *testing.T) {
 	s.create("f", nil)
 	c := s.do("GET", functions+"/f", "").json["Code"].(map[string]any)
 	location := c["Location"].(string)
-	if c["RepositoryType"] != "S3" || !strings.HasPrefix(location, "http://example.com/_thaw/code/") {
+	if c["RepositoryType"] != "S3" || !strings.HasPrefix(location, "http://localhost:4566/_thaw/code/") {
 		t.Errorf("code %v", c)
 	}
 	a := s.do("GET", location, "")

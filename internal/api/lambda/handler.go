@@ -119,6 +119,10 @@ func New(o Options) *Handler {
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := lambda.NewUUID()
+	if err := h.trust(r); err != nil {
+		h.fail(w, r, id, err)
+		return
+	}
 	path, query := requestTarget(r)
 	if strings.HasPrefix(path, codePath) {
 		h.serveCode(w, r, id)
@@ -129,7 +133,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, id, lambda.Errorf(awsapi.CodeUnknownOperation, "No operation is known for %s %s.", r.Method, path))
 		return
 	}
-	body, release, err := h.admit(r, route.Operation, path, query)
+	body, release, err := h.admit(w, r, route.Operation, path, query)
 	if err != nil {
 		h.fail(w, r, id, err)
 		return

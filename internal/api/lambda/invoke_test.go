@@ -99,7 +99,7 @@ func TestInvokeAnswers(t *testing.T) {
 	}
 	s.invoke = func(invoke.Request) (lambda.Result, error) { return lambda.Result{}, errors.New("secret detail") }
 	w := httptest.NewRecorder()
-	s.handler.ServeHTTP(w, httptest.NewRequest("POST", functions+"/f/invocations", nil))
+	s.handler.ServeHTTP(w, newRequest("POST", functions+"/f/invocations", nil))
 	if w.Code != 500 || strings.Contains(w.Body.String(), "secret") || w.Header().Get("X-Amzn-ErrorType") != "ServiceException" {
 		t.Errorf("internal error: %d %s", w.Code, w.Body)
 	}
@@ -172,7 +172,7 @@ func (w discardWriter) WriteHeader(int)             {}
 func BenchmarkInvoke(b *testing.B) {
 	h := api.New(api.Options{Invoke: benchInvoker{}, Scope: scope})
 	payload := `{"key":"` + strings.Repeat("x", 1000) + `"}`
-	r := httptest.NewRequest("POST", functions+"/hello/invocations", nil)
+	r := newRequest("POST", functions+"/hello/invocations", nil)
 	r.ContentLength = int64(len(payload))
 	b.ReportAllocs()
 	for b.Loop() {

@@ -86,9 +86,16 @@ type answer struct {
 	json   map[string]any
 }
 
+// newRequest is a request to a server on loopback.
+func newRequest(method, target string, body io.Reader) *http.Request {
+	r := httptest.NewRequest(method, target, body)
+	r.Host = "localhost:4566"
+	return r
+}
+
 func (s *server) do(method, target, body string, headers ...string) answer {
 	s.t.Helper()
-	r := httptest.NewRequest(method, target, strings.NewReader(body))
+	r := newRequest(method, target, strings.NewReader(body))
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
