@@ -229,16 +229,26 @@ func (p *process) residentKB() string {
 	return "unknown"
 }
 
+// missing ends a test that lacks something: with a skip, or, where everything is
+// to be there, as in "make test", with a failure.
+func missing(t testing.TB, format string, args ...any) {
+	t.Helper()
+	if os.Getenv("THAW_E2E_REQUIRE") == "1" {
+		t.Fatalf(format, args...)
+	}
+	t.Skipf(format, args...)
+}
+
 // built opens the runtimes that the recipes have made; a test without them, or
 // without the rights to mount, is skipped with the reason.
 func built(t testing.TB) *runtimes.Catalogue {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("mounting needs root")
+		missing(t, "mounting needs root")
 	}
 	for _, tool := range []string{"setpriv", "mount", "env"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("%s is missing: %v", tool, err)
+			missing(t, "%s is missing: %v", tool, err)
 		}
 	}
 	dir := os.Getenv("THAW_E2E_RUNTIMES")
