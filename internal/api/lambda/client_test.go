@@ -141,6 +141,24 @@ func TestSignaturesAreDemanded(t *testing.T) {
 	}
 }
 
+// TestSignatureBeforeInput: who has no key learns no more of an input than its
+// path and its size.
+func TestSignatureBeforeInput(t *testing.T) {
+	s, _, _ := standing(t, nil)
+	for name, tt := range map[string]struct{ method, target, body, want string }{
+		"broken input":       {"POST", functions, `{"FunctionName":`, "MissingAuthenticationTokenException"},
+		"broken constraints": {"POST", functions, `{}`, "MissingAuthenticationTokenException"},
+		"no such function":   {"GET", functions + "/none", "", "MissingAuthenticationTokenException"},
+		"not built":          {"GET", "/2018-10-31/layers", "", "MissingAuthenticationTokenException"},
+		"no such path":       {"GET", "/none", "", "UnknownOperationException"},
+		"too large":          {"POST", functions + "/f/aliases", strings.Repeat(" ", 64<<20), "MissingAuthenticationTokenException"},
+	} {
+		if a := s.do(tt.method, tt.target, tt.body); a.header.Get("X-Amzn-ErrorType") != tt.want {
+			t.Errorf("%s: %d %s, want %s", name, a.status, a.body, tt.want)
+		}
+	}
+}
+
 // TestStrangersGetNoMemory: a large body is not kept for a caller without a key.
 func TestStrangersGetNoMemory(t *testing.T) {
 	s, _, _ := standing(t, nil)
