@@ -94,34 +94,51 @@ type target struct {
 	// Runtimes is the directory of the managed runtimes, if the server is on this
 	// machine and says so.
 	Runtimes string
+	// Distant is set for a server of which nothing but its address is known.
+	Distant bool
 }
 
 // dataDir is the directory that a client looks into: the one it is told, or
-// that of the demo in the clone that this program was built in while its server
-// runs, or the default.
+// that of the demo in the clone that this program was built in, or the default.
 func (c *connection) dataDir() string {
 	if c.data != "" {
 		return c.data
 	}
 	if os.Getenv("THAW_DATA") == "" {
-		if demo, ok := demoDataDir(); ok {
+		if demo, ok := demoDataDir(demoDir(), defaultDataDir()); ok {
 			return demo
 		}
 	}
 	return defaultDataDir()
 }
 
-// demoDataDir finds the server that "make demo" left running: for a program at
-// CLONE/bin/thaw its data is in CLONE/build/demo.
-func demoDataDir() (string, bool) {
+// demoDir is where "make demo" keeps its data: for a program at CLONE/bin/thaw in
+// CLONE/build/demo.
+func demoDir() string {
 	program, err := os.Executable()
 	if err != nil {
+		return ""
+	}
+	return filepath.Join(filepath.Dir(filepath.Dir(program)), "build", "demo")
+}
+
+// demoDataDir chooses the demo's directory while its server runs. When it has
+// ended, it is still the one that is meant, unless another server runs on the
+// default directory.
+func demoDataDir(demo, otherwise string) (string, bool) {
+	if server, err := readServerFile(demo); err == nil && server.running() {
+		return demo, true
+	}
+	if _, err := os.Stat(filepath.Join(demo, "store")); err != nil {
 		return "", false
 	}
-	dir := filepath.Join(filepath.Dir(filepath.Dir(program)), "build", "demo")
-	server, err := readServerFile(dir)
-	return dir, err == nil && server.running()
+	_, err := readServerFile(otherwise)
+	return demo, errors.Is(err, fs.ErrNotExist)
 }
+
+// knownDataDirs are the directories in which a server of this machine may be
+// found without being told.
+func knownDataDirs() []string { return []string{defaultDataDir(), demoDir()} }
 
 // target resolves the server: --data first, then $THAW_DATA, then the variables
 // of the AWS tools if they name both an endpoint and a key, then the default
@@ -129,7 +146,7 @@ func demoDataDir() (string, bool) {
 func (c *connection) target() (target, error) {
 	if c.data == "" && os.Getenv("THAW_DATA") == "" {
 		if t, ok := environmentTarget(); ok {
-			return t, nil
+			return t.located()
 		}
 	}
 	return directoryTarget(c.dataDir())
@@ -154,6 +171,17 @@ func environmentTarget() (target, bool) {
 		t.Region = "us-east-1"
 	}
 	return t, t.Endpoint != "" && t.AccessKey != "" && t.SecretKey != ""
+}
+
+// located adds what is known of a server that runs on this machine.
+func (t target) located() (target, error) {
+	address, err := endpointAddress(t.Endpoint)
+	if err != nil {
+		return target{}, err
+	}
+	server, ok := localServer(address, knownDataDirs())
+	t.Runtimes, t.Distant = server.Runtimes, !ok
+	return t, nil
 }
 
 func directoryTarget(dir string) (target, error) {

@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,6 +22,8 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"github.com/spf13/cobra"
+
+	"thaw/internal/lambda"
 )
 
 // deployment is the flags of deploy. A zero value leaves a thing as it is on the
@@ -65,6 +68,9 @@ A directory is zipped such that the same files always give the same package.
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			d.source = args[0]
+			if _, _, err := sourceFS(d.source); err != nil {
+				return err
+			}
 			if err := d.complete(env); err != nil {
 				return err
 			}
@@ -72,7 +78,7 @@ A directory is zipped such that the same files always give the same package.
 			if err != nil {
 				return err
 			}
-			run := deployer{deployment: d, client: t.client(), progress: newProgress(cmd.ErrOrStderr())}
+			run := deployer{deployment: d, client: t.client(), progress: newProgress(cmd.ErrOrStderr()), distant: t.Distant}
 			ready, _ := installedRuntimes(t.Runtimes)
 			result, err := run.deploy(cmd.Context(), ready)
 			if err != nil {
@@ -88,10 +94,10 @@ A directory is zipped such that the same files always give the same package.
 	flags.StringVar(&d.handler, "handler", "", "what is called, as `file.function` (default: found out)")
 	flags.StringVar(&d.role, "role", "", "`ARN` of the execution role")
 	flags.StringVar(&d.arch, "arch", "", "`architecture`: x86_64 or arm64 (default: this machine's)")
-	flags.Int32Var(&d.memory, "memory", 0, "memory in `MB`, 128 to 10240")
-	flags.Int32Var(&d.timeout, "timeout", 0, "the longest an invocation may take, in `seconds`, 1 to 900")
+	numberFlag(cmd, &d.memory, "memory", 0, 128, lambda.MaxMemoryMB, "memory in `MB`, 128 to 10240")
+	numberFlag(cmd, &d.timeout, "timeout", 0, 1, int32(lambda.MaxTimeout/time.Second), "the longest an invocation may take, in `seconds`, 1 to 900")
 	flags.StringArrayVar(&env, "env", nil, "an environment variable as `K=V`; may be repeated")
-	flags.DurationVar(&d.wait, "wait", 5*time.Minute, "the longest to wait until the function is ready")
+	durationFlag(cmd, &d.wait, "wait", 5*time.Minute, time.Millisecond, time.Hour, "the longest to wait until the function is ready")
 	return cmd
 }
 
@@ -152,6 +158,8 @@ type deployer struct {
 	deployment
 	client   *sdk.Client
 	progress progress
+	// distant is set if the runtimes of the server are not known here.
+	distant bool
 }
 
 func (d *deployer) deploy(ctx context.Context, runtimes []string) (deployResult, error) {
@@ -180,6 +188,7 @@ func (d *deployer) deploy(ctx context.Context, runtimes []string) (deployResult,
 	if err != nil {
 		return deployResult{}, err
 	}
+	d.warnOfRuntime(string(ready.Runtime), runtimes)
 	return deployResult{
 		Function:   d.name,
 		ARN:        aws.ToString(ready.FunctionArn),
@@ -191,6 +200,20 @@ func (d *deployer) deploy(ctx context.Context, runtimes []string) (deployResult,
 		CodeSize:   ready.CodeSize,
 		CodeSHA256: aws.ToString(ready.CodeSha256),
 	}, nil
+}
+
+// warnOfRuntime tells of a function that is deployed and cannot run yet. Which
+// runtimes there are is known of a server on this machine only; nil means that
+// it is not.
+func (d *deployer) warnOfRuntime(runtime string, installed []string) {
+	if installed == nil || strings.HasPrefix(runtime, "provided.") || slices.Contains(installed, runtime) {
+		return
+	}
+	has := "none but " + customRuntime
+	if len(installed) > 0 {
+		has = strings.Join(installed, ", ")
+	}
+	fmt.Fprintf(d.progress.w, "thaw: warning: %s cannot run yet: the runtime %s is not installed on this server, which has %s; name another with --runtime\n", d.name, runtime, has)
 }
 
 // keep takes over from the function that is there what no flag names.
@@ -212,13 +235,16 @@ func (d *deployer) pack(ctx context.Context, runtimes []string) ([]byte, error) 
 	}
 	var found project
 	if d.runtime == "" || d.handler == "" || isDir {
-		found, err = detectProject(code, runtimes)
+		found, err = detectFor(d.runtime, code, runtimes)
 		if err != nil && (d.runtime == "" || d.handler == "") {
 			return nil, usageError("%s: %w", d.source, err)
 		}
 	}
 	if d.runtime == "" {
 		d.runtime = found.Runtime
+		if d.distant && !found.Compile && d.runtime != customRuntime {
+			d.progress.step("the runtimes of the server are not known here: taking %s; name another with --runtime", d.runtime)
+		}
 	}
 	if d.handler == "" {
 		d.handler = found.Handler
@@ -235,6 +261,10 @@ func (d *deployer) pack(ctx context.Context, runtimes []string) ([]byte, error) 
 
 // compile builds Go sources to the one program that a custom runtime starts.
 func (d *deployer) compile(ctx context.Context) ([]byte, error) {
+	compiler, err := findGo()
+	if err != nil {
+		return nil, err
+	}
 	d.progress.step("compiling %s", d.source)
 	out, err := os.MkdirTemp("", "thaw-deploy-")
 	if err != nil {
@@ -243,19 +273,49 @@ func (d *deployer) compile(ctx context.Context) ([]byte, error) {
 	defer os.RemoveAll(out)
 	program := filepath.Join(out, "bootstrap")
 	// lambda.norpc leaves out the protocol of the retired go1.x runtime.
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-tags", "lambda.norpc", "-ldflags", "-s -w -buildid=", "-o", program, ".")
+	cmd := exec.CommandContext(ctx, compiler, "build", "-trimpath", "-buildvcs=false", "-tags", "lambda.norpc", "-ldflags", "-s -w -buildid=", "-o", program, ".")
 	cmd.Dir = d.source
 	goarch := map[string]string{"x86_64": "amd64", "arm64": "arm64"}[d.arch]
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+goarch)
 	cmd.Stdout, cmd.Stderr = d.progress.w, d.progress.w
 	if err := cmd.Run(); err != nil {
-		return nil, fmt.Errorf("compile %s: %w", d.source, err)
+		return nil, fmt.Errorf("compile %s: %w%s", d.source, err, moduleHint(d.source))
 	}
 	content, err := os.ReadFile(program)
 	if err != nil {
 		return nil, err
 	}
 	return bundleFile("bootstrap", content)
+}
+
+// goRoot is where Go's own instructions install it; sudo's PATH leaves it out.
+const goRoot = "/usr/local/go/bin"
+
+func findGo() (string, error) {
+	if path, err := exec.LookPath("go"); err == nil {
+		return path, nil
+	}
+	if path, err := exec.LookPath(filepath.Join(goRoot, "go")); err == nil {
+		return path, nil
+	}
+	return "", fmt.Errorf("go is neither in the PATH nor in %s (sudo has a PATH of its own): install it from https://go.dev/dl, "+
+		"or compile elsewhere and deploy the program as a file named bootstrap", goRoot)
+}
+
+// moduleHint is the advice for Go sources that are part of no module.
+func moduleHint(dir string) string {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return ""
+	}
+	for ; ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return ""
+		}
+		if dir == filepath.Dir(dir) {
+			return `: there is no go.mod; make one in the directory of the sources with "go mod init NAME", then "go mod tidy"`
+		}
+	}
 }
 
 func (d *deployer) create(ctx context.Context, code []byte) error {

@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/url"
+	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -20,7 +23,8 @@ built on them speak to this server, as lines for a POSIX shell. They hold the
 server's secret key, which is why only the server's user can read it.
 
 Variables that would lead a tool elsewhere, left from work with the real service,
-are unset. "thaw env --unset" prints the lines that undo it all.`,
+are unset, and where a proxy is set the server's address is excepted from it.
+"thaw env --unset" prints the lines that undo it.`,
 		Example: `  eval "$(thaw env)"
   aws lambda list-functions
 
@@ -55,13 +59,37 @@ func variables(t target) []variable {
 	}
 }
 
+// proxyExceptions keep requests to a server on this machine from a proxy, where
+// one is set. Tools read the variables in either case, so both are given; what
+// they hold already is kept.
+func proxyExceptions(t target) []variable {
+	u, err := url.Parse(t.Endpoint)
+	if err != nil || !slices.ContainsFunc(proxyVariables(), func(name string) bool { return os.Getenv(name) != "" }) {
+		return nil
+	}
+	var exceptions []variable
+	for _, name := range []string{"NO_PROXY", "no_proxy"} {
+		hosts := os.Getenv(name)
+		if !slices.Contains(strings.Split(hosts, ","), u.Hostname()) {
+			hosts = strings.TrimPrefix(hosts+","+u.Hostname(), ",")
+		}
+		exceptions = append(exceptions, variable{name, hosts})
+	}
+	return exceptions
+}
+
+func proxyVariables() []string {
+	return []string{"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"}
+}
+
 // strayVariables are those that would win over the ones above or spoil them: a
 // session's token does not belong to the key, an endpoint of one service or the
-// order to ignore endpoints sends requests elsewhere.
-var strayVariables = []string{"AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_LAMBDA", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"}
+// order to ignore endpoints sends requests elsewhere, and a profile may name a
+// key, a region or an endpoint of its own.
+var strayVariables = []string{"AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_LAMBDA", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"}
 
 func printEnv(w io.Writer, t target, asJSON bool) error {
-	vars := variables(t)
+	vars := append(variables(t), proxyExceptions(t)...)
 	if asJSON {
 		object := make(map[string]string, len(vars))
 		for _, v := range vars {

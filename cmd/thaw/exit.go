@@ -1,13 +1,19 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/url"
+	"slices"
+	"strings"
+	"syscall"
 
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"github.com/spf13/cobra"
 )
 
@@ -75,31 +81,86 @@ func report(stderr io.Writer, err error, interrupted bool) int {
 func exitCode(err error) int {
 	var coded *codedError
 	var refused smithy.APIError
-	var network net.Error
 	switch {
 	case errors.As(err, &coded):
 		return coded.code
+	case isForeign(err), isUnreachable(err):
+		return exitUnreachable
 	case errors.As(err, &refused):
 		return exitRefused
-	case errors.As(err, &network):
-		return exitUnreachable
 	}
 	return exitLocal
+}
+
+// isUnreachable is true of a request that brought no whole answer. A net.Error
+// alone says too little: every error of a system call is one.
+func isUnreachable(err error) bool {
+	var dial *net.OpError
+	var request *url.Error
+	return errors.As(err, &dial) && dial.Op == "dial" || errors.As(err, &request) && request.Op != "parse" || isBroken(err)
+}
+
+// isBroken is true where the connection ended before the answer did.
+func isBroken(err error) bool {
+	var request *url.Error
+	var operation *smithy.OperationError
+	if !errors.As(err, &request) && !errors.As(err, &operation) {
+		return false // a file that ends too early, say
+	}
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+// isForeign is true of answers that the Lambda API does not give: something else
+// listens at the endpoint.
+func isForeign(err error) bool {
+	var unreadable *smithy.DeserializationError
+	var refused smithy.APIError
+	return errors.As(err, &refused) && refused.ErrorCode() == "UnknownError" || errors.As(err, &unreadable) && !isBroken(err)
 }
 
 // message is the error without the client library's wrapping, which names the
 // operation, the attempt and the request before it comes to the point.
 func message(err error) string {
 	var refused smithy.APIError
-	if errors.As(err, &refused) {
-		return fmt.Sprintf("the server refused: %s: %s", refused.ErrorCode(), refused.ErrorMessage())
-	}
 	var coded *codedError
-	var operation *net.OpError
-	if !errors.As(err, &coded) && errors.As(err, &operation) && operation.Addr != nil {
-		return fmt.Sprintf("no server answers at %s (%v): is \"thaw serve\" running?", operation.Addr, operation.Err)
+	var dial *net.OpError
+	var request *url.Error
+	switch {
+	case isForeign(err):
+		return foreignMessage(serverOf(err))
+	case errors.As(err, &refused):
+		return fmt.Sprintf("the server refused: %s: %s", refused.ErrorCode(), refused.ErrorMessage())
+	case errors.As(err, &coded) || !isUnreachable(err):
+		return err.Error()
+	case errors.As(err, &dial) && dial.Op == "dial":
+		return fmt.Sprintf("no server answers at %s (%v): is \"thaw serve\" running?", cmp.Or(serverOf(err), fmt.Sprint(dial.Addr)), dial.Err)
+	case isBroken(err):
+		return fmt.Sprintf("the server at %s ended while it answered", serverOf(err))
+	case errors.As(err, &request) && request.Timeout():
+		return fmt.Sprintf("the server at %s has not answered in time", serverOf(err))
+	case errors.As(err, &request):
+		return fmt.Sprintf("no answer from the server at %s: %v", serverOf(err), request.Err)
 	}
 	return err.Error()
+}
+
+func foreignMessage(server string) string {
+	return fmt.Sprintf("what answers at %s is not the Lambda API: does AWS_ENDPOINT_URL or --data name the right server?", server)
+}
+
+// serverOf finds the server's host and port in an error of a request.
+func serverOf(err error) string {
+	var request *url.Error
+	if errors.As(err, &request) {
+		if u, err := url.Parse(request.URL); err == nil {
+			return u.Host
+		}
+	}
+	var response *smithyhttp.ResponseError
+	if errors.As(err, &response) && response.Response != nil && response.Response.Request != nil {
+		return response.Response.Request.URL.Host
+	}
+	return ""
 }
 
 // markUsageErrors gives every complaint of the flag and argument parser the exit
@@ -107,14 +168,30 @@ func message(err error) string {
 func markUsageErrors(cmd *cobra.Command) {
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &codedError{exitUsage, err} })
 	if check := cmd.Args; check != nil {
-		cmd.Args = func(cmd *cobra.Command, args []string) error {
-			if err := check(cmd, args); err != nil {
-				return &codedError{exitUsage, err}
-			}
-			return nil
-		}
+		cmd.Args = func(cmd *cobra.Command, args []string) error { return checkArguments(cmd, args, check) }
 	}
 	for _, child := range cmd.Commands() {
 		markUsageErrors(child)
 	}
+}
+
+// checkArguments says in words what a check of the argument parser counts: the
+// verb's own line names what it takes.
+func checkArguments(cmd *cobra.Command, args []string, check cobra.PositionalArgs) error {
+	err := check(cmd, args)
+	var coded *codedError
+	_, takes, _ := strings.Cut(cmd.Use, " ")
+	switch {
+	case err == nil && slices.Contains(args, ""):
+		return usageError("%s is empty: %s", takes, cmd.UseLine())
+	case err == nil || errors.As(err, &coded):
+		return err
+	case takes != "" && len(args) == 0:
+		return usageError("%s is missing: %s", takes, cmd.UseLine())
+	case takes != "":
+		return usageError("one %s is taken, and here are %d: %s", takes, len(args), cmd.UseLine())
+	case cmd.HasParent() && !cmd.HasSubCommands():
+		return usageError("%s takes no argument, and here is %q", cmd.CommandPath(), args[0])
+	}
+	return &codedError{exitUsage, err}
 }

@@ -8,7 +8,7 @@ import (
 
 // installedRuntimes lists the managed runtimes that stand ready in a directory,
 // and tells what is wrong with those that were built and cannot be used. Without
-// a directory, or with one that cannot be read, there are none to name.
+// a directory, or with one that cannot be read, the names are nil.
 func installedRuntimes(dir string) (names, problems []string) {
 	if dir == "" {
 		return nil, nil
@@ -17,6 +17,7 @@ func installedRuntimes(dir string) (names, problems []string) {
 	if err != nil {
 		return nil, []string{err.Error()}
 	}
+	names = []string{} // not nil: that there are none is known
 	for _, runtime := range catalogue.List() {
 		switch {
 		case strings.HasPrefix(runtime.Name, "provided."): // always there

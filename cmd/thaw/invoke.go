@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -124,8 +125,26 @@ func printInvocation(cmd *cobra.Command, output *sdk.InvokeOutput, asJSON bool) 
 	if _, err := cmd.OutOrStdout().Write(answer); err != nil {
 		return err
 	}
-	_, err = cmd.ErrOrStderr().Write(log)
-	return err
+	if _, err := cmd.ErrOrStderr().Write(log); err != nil {
+		return err
+	}
+	if output.FunctionError != nil && len(log) > 0 && !hasOutput(log) {
+		fmt.Fprintf(cmd.ErrOrStderr(), "thaw: the cause is not in this invocation's log; it may be in the whole: thaw logs %s\n", cmd.Flags().Arg(0))
+	}
+	return nil
+}
+
+// hasOutput tells whether a log's tail has lines beside those that the service
+// itself writes around an invocation. Of an environment whose init phase failed
+// earlier it has none.
+func hasOutput(log []byte) bool {
+	for line := range bytes.Lines(log) {
+		word, _, _ := bytes.Cut(line, []byte(" "))
+		if !slices.Contains([]string{"START", "END", "REPORT", "INIT_REPORT"}, string(word)) && len(bytes.TrimSpace(line)) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // asJSONValue embeds a payload: as it is when it is JSON, otherwise as a string.

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -16,14 +17,17 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/smithy-go"
 	"github.com/spf13/cobra"
+
+	"thaw/internal/lambda"
 )
 
 // maxLogPage bounds one answer of the log endpoint, in bytes.
 const maxLogPage = 32 << 20
 
 // logWait is how long the server holds a request for events that are yet to
-// come, in seconds.
-const logWait = 20
+// come, in seconds. That the function has been deleted shows at the next request
+// only, which is why it is short.
+const logWait = 2
 
 // followPause is between two requests of --follow that bring nothing.
 const followPause = 100 * time.Millisecond
@@ -36,7 +40,10 @@ func newLogsCommand() *cobra.Command {
 		Short: "Print what a function has logged",
 		Long: `Print the log lines of a function that the server holds, oldest first: its own
 output and the service's START, END and REPORT lines. With --follow, go on until
-interrupted.`,
+interrupted, or until the function is deleted.
+
+NAME is a function's name or ARN. The server keeps the newest lines in memory,
+about 512 KB of each function; after its restart they are gone.`,
 		Example: `  thaw logs hello
   thaw logs hello --follow --timestamps
   thaw logs hello --json | jq -r .message`,
@@ -46,14 +53,23 @@ interrupted.`,
 			if err != nil {
 				return err
 			}
-			reader := logReader{target: t, function: args[0]}
+			ref, ok := lambda.ParseRef(args[0])
+			if !ok {
+				return usageError("%q is neither the name nor the ARN of a function", args[0])
+			}
+			reader := logReader{target: t, function: ref.Name}
 			show := showLogLine(cmd.OutOrStdout(), timestamps)
 			if conn.json {
 				show = json.NewEncoder(cmd.OutOrStdout()).Encode
 			}
-			err = reader.read(cmd.Context(), follow, show)
-			if follow && cmd.Context().Err() != nil {
+			gaps := gapTeller{w: cmd.ErrOrStderr(), next: 1}
+			err = reader.read(cmd.Context(), follow, gaps.before(show))
+			switch {
+			case follow && cmd.Context().Err() != nil:
 				return nil // interrupting is how following ends
+			case errors.Is(err, errDeleted):
+				fmt.Fprintf(cmd.ErrOrStderr(), "thaw: %s: %v\n", ref.Name, err)
+				return nil
 			}
 			return err
 		},
@@ -90,6 +106,27 @@ func showLogLine(w io.Writer, timestamps bool) func(any) error {
 	}
 }
 
+// gapTeller tells of lines that the server no longer holds: it keeps the newest
+// ones of each function only, and numbers all of them from 1 on.
+type gapTeller struct {
+	w    io.Writer
+	next uint64 // the number of the next line
+}
+
+func (g *gapTeller) before(show func(any) error) func(any) error {
+	return func(v any) error {
+		event := v.(logEvent)
+		if event.Seq > g.next {
+			fmt.Fprintf(g.w, "thaw: %d earlier lines are no longer held\n", event.Seq-g.next)
+		}
+		g.next = event.Seq + 1
+		return show(v)
+	}
+}
+
+// errDeleted ends the following of a function that was there at first.
+var errDeleted = errors.New("the function has been deleted")
+
 type logReader struct {
 	target
 	function string
@@ -97,15 +134,21 @@ type logReader struct {
 
 // read shows every line there is, page by page, and with follow those to come.
 func (r logReader) read(ctx context.Context, follow bool, show func(any) error) error {
+	seen := false
 	for since := uint64(0); ; {
 		wait := 0
 		if follow {
 			wait = logWait
 		}
 		page, err := r.page(ctx, since, wait)
+		var refused smithy.APIError
+		if seen && errors.As(err, &refused) && refused.ErrorCode() == lambda.CodeResourceNotFound {
+			return errDeleted
+		}
 		if err != nil {
 			return err
 		}
+		seen = true
 		for _, event := range page.Events {
 			if err := show(event); err != nil {
 				return err
@@ -144,14 +187,14 @@ func (r logReader) page(ctx context.Context, since uint64, wait int) (logPage, e
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxLogPage))
 	if err != nil {
-		return logPage{}, fmt.Errorf("read the logs of %q: %w", r.function, err)
+		return logPage{}, &url.Error{Op: "read", URL: address, Err: err}
 	}
 	if response.StatusCode != http.StatusOK {
 		return logPage{}, refusal(response, body)
 	}
 	var page logPage
 	if err := json.Unmarshal(body, &page); err != nil {
-		return logPage{}, fmt.Errorf("read the logs of %q: %w", r.function, err)
+		return logPage{}, &codedError{exitUnreachable, errors.New(foreignMessage(request.URL.Host))}
 	}
 	return page, nil
 }
@@ -176,7 +219,7 @@ func refusal(response *http.Response, body []byte) error {
 		text.Message = response.Status
 	}
 	if code == "" {
-		code = strconv.Itoa(response.StatusCode)
+		return &codedError{exitUnreachable, errors.New(foreignMessage(response.Request.URL.Host))}
 	}
 	return &smithy.GenericAPIError{Code: code, Message: text.Message}
 }

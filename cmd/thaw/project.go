@@ -36,12 +36,35 @@ var errUndetected = errors.New("found no function in it: expected a bootstrap, G
 // detectProject looks for the marks of each language, the surest first. The
 // runtimes are those that the server has, to choose a version that is there.
 func detectProject(code fs.FS, runtimes []string) (project, error) {
-	for _, detect := range []func(fs.FS, []string) (project, bool){detectCustom, detectGo, detectNode, detectPython} {
-		if found, ok := detect(code, runtimes); ok {
+	return detectFor("", code, runtimes)
+}
+
+func detectors() []func(fs.FS, []string) (project, bool) {
+	return []func(fs.FS, []string) (project, bool){detectCustom, detectGo, detectNode, detectPython}
+}
+
+// detectFor is detectProject where the runtime may have been named: then only code
+// of its language counts, and that it is code of another is told.
+func detectFor(runtime string, code fs.FS, runtimes []string) (project, error) {
+	var other project
+	for _, detect := range detectors() {
+		found, ok := detect(code, runtimes)
+		switch {
+		case ok && (runtime == "" || family(found.Runtime) == family(runtime)):
 			return found, nil
+		case ok && other.Runtime == "":
+			other = found
 		}
 	}
-	return project{}, errUndetected
+	if other.Runtime == "" {
+		return project{}, errUndetected
+	}
+	return project{}, fmt.Errorf("it holds code for %s, which %s does not run: leave --runtime out, or name the --handler too", family(other.Runtime), runtime)
+}
+
+// family is a runtime without its version: "python3.12" is one of "python".
+func family(runtime string) string {
+	return runtime[:strings.IndexAny(runtime+"0", "0123456789.")]
 }
 
 func detectCustom(code fs.FS, _ []string) (project, bool) {

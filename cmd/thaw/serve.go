@@ -43,6 +43,12 @@ const (
 	defaultListen          = "127.0.0.1:4566"
 	defaultPausedSandboxes = 4
 	defaultStopGrace       = 30 * time.Second
+
+	// maxPausedSandboxes bounds what is made at the start and kept: about 1 MB
+	// of memory, a loop device and two processes each.
+	maxPausedSandboxes = 256
+	maxConcurrency     = 100_000
+	maxKeepAlive       = 24 * time.Hour
 )
 
 func newServeCommand() *cobra.Command {
@@ -70,6 +76,9 @@ running invocations have --stop-grace to finish.`,
 			if err != nil {
 				return err
 			}
+			if _, err := os.Stat(c.Runtimes); err != nil {
+				logger.Warn("no managed runtimes: their directory cannot be read", "error", err)
+			}
 			return serve(cmd.Context(), c, logger)
 		},
 	}
@@ -80,18 +89,21 @@ running invocations have --stop-grace to finish.`,
 	f.StringVar(&c.Auth, "auth", authSigV4, "who may call: sigv4 (signed requests) or none (everybody, on loopback only)")
 	f.StringVar(&c.Scope.Region, "region", c.Scope.Region, "region that the server stands for")
 	f.StringVar(&c.Scope.Account, "account", c.Scope.Account, "account that the server stands for, twelve digits")
-	f.IntVar(&c.AccountConcurrency, "account-concurrency", lambda.DefaultAccountConcurrency, "invocations that may run at one time")
-	f.IntVar(&c.MaxEnvironments, "max-environments", defaultMaxEnvironments(), "execution environments that may exist at one time, idle ones included")
-	f.IntVar(&c.PausedSandboxes, "paused-sandboxes", defaultPausedSandboxes, "sandboxes to keep ready for cold starts")
-	f.DurationVar(&c.IdleGrace, "idle-grace", 10*time.Millisecond, "how long an idle environment runs on before it is frozen")
-	f.DurationVar(&c.KeepAlive, "keep-alive", 10*time.Minute, "how long an idle environment is kept")
-	f.DurationVar(&c.StopGrace, "stop-grace", defaultStopGrace, "how long running invocations may go on when the server is told to stop")
+	numberFlag(cmd, &c.AccountConcurrency, "account-concurrency", lambda.DefaultAccountConcurrency, 1, maxConcurrency, "invocations that may run at one time")
+	numberFlag(cmd, &c.MaxEnvironments, "max-environments", defaultMaxEnvironments(), 1, maxConcurrency, "execution environments that may exist at one time, idle ones included")
+	numberFlag(cmd, &c.PausedSandboxes, "paused-sandboxes", defaultPausedSandboxes, 0, maxPausedSandboxes, "sandboxes to keep ready for cold starts, at most 256")
+	durationFlag(cmd, &c.IdleGrace, "idle-grace", 10*time.Millisecond, time.Microsecond, maxKeepAlive, "how long an idle environment runs on before it is frozen")
+	durationFlag(cmd, &c.KeepAlive, "keep-alive", 10*time.Minute, time.Millisecond, maxKeepAlive, "how long an idle environment is kept")
+	durationFlag(cmd, &c.StopGrace, "stop-grace", defaultStopGrace, time.Millisecond, time.Hour, "how long running invocations may go on when the server is told to stop")
 	f.StringVar(&c.LogLevel, "log-level", "info", "what the server logs: debug, info, warn or error")
 	f.StringVar(&c.LogFormat, "log-format", "text", "how the server logs: text or json")
 	return cmd
 }
 
-var twelveDigits = regexp.MustCompile(`^\d{12}$`)
+var (
+	twelveDigits = regexp.MustCompile(`^\d{12}$`)
+	regionName   = regexp.MustCompile(`^[a-z]{2,8}(-[a-z]{2,12}){1,3}-\d{1,2}$`)
+)
 
 // check refuses what cannot work, or would not be safe.
 func (c *Config) check() error {
@@ -108,12 +120,11 @@ func (c *Config) check() error {
 	if !twelveDigits.MatchString(c.Scope.Account) {
 		return usageError("--account %s: an account has twelve digits", c.Scope.Account)
 	}
-	for name, n := range map[string]int{
-		"--account-concurrency": c.AccountConcurrency, "--max-environments": c.MaxEnvironments, "--paused-sandboxes": c.PausedSandboxes + 1,
-	} {
-		if n < 1 {
-			return usageError("%s is too small", name)
-		}
+	if !regionName.MatchString(c.Scope.Region) {
+		return usageError("--region %s: it must look like a region, such as us-east-1", c.Scope.Region)
+	}
+	if c.Data == "" || c.Runtimes == "" {
+		return usageError("--data and --runtimes each name a directory, and one is empty")
 	}
 	if os.Geteuid() != 0 {
 		return errors.New("thaw serve needs root, to make namespaces and control groups: start it with sudo")

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -58,13 +57,16 @@ func serve(ctx context.Context, c Config, logger *slog.Logger) (err error) {
 	defer func() {
 		// Ends even if the stop itself was interrupted; each part has its own limit.
 		err = errors.Join(err, s.close(context.WithoutCancel(ctx)))
+		if err == nil {
+			logger.Info("stopped")
+		}
 	}()
-	if err := s.open(ctx); err != nil {
+	listener, err := listen(c)
+	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", c.Listen)
-	if err != nil {
-		return fmt.Errorf("listen: %w", err)
+	if err := s.open(ctx); err != nil {
+		return errors.Join(inUse(c.Data, err), listener.Close())
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- s.http.Serve(listener) }()

@@ -40,6 +40,9 @@ func isolate(t *testing.T) (dataDir string) {
 	for _, name := range append(strayVariables, "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_DEFAULT_REGION", "THAW_RUNTIMES") {
 		t.Setenv(name, "")
 	}
+	for _, name := range append(proxyVariables(), "NO_PROXY", "no_proxy") {
+		t.Setenv(name, "")
+	}
 	t.Setenv("THAW_DATA", dataDir)
 	return dataDir
 }
