@@ -20,9 +20,10 @@ const lastCapability = 63
 // launcher starts processes from one thread that has given up what they must not
 // have: its children inherit its empty bounding set, no_new_privs and the filter.
 type launcher struct {
-	uid, gid uint32
-	jobs     chan job
-	results  chan result
+	uid, gid   uint32
+	preference *preference
+	jobs       chan job
+	results    chan result
 }
 
 type job struct {
@@ -37,8 +38,8 @@ type result struct {
 }
 
 // newLauncher returns when the thread is hardened.
-func newLauncher(order pid1.Prepare) (*launcher, error) {
-	l := &launcher{uid: order.UID, gid: order.GID, jobs: make(chan job), results: make(chan result)}
+func newLauncher(order pid1.Prepare, p *preference) (*launcher, error) {
+	l := &launcher{uid: order.UID, gid: order.GID, preference: p, jobs: make(chan job), results: make(chan result)}
 	ready := make(chan error)
 	go func() {
 		runtime.LockOSThread() // never unlocked: nothing else may run on this thread
@@ -95,6 +96,9 @@ func (l *launcher) start(m pid1.Start, files []int) (int, error) {
 		}
 		descriptors = append(descriptors, uintptr(fd))
 	}
+	if err := l.preference.raise(); err != nil {
+		return 0, err
+	}
 	l.jobs <- job{m.Path, m.Args, &syscall.ProcAttr{
 		Dir: m.Dir, Env: m.Env, Files: descriptors,
 		Sys: &syscall.SysProcAttr{
@@ -103,6 +107,7 @@ func (l *launcher) start(m pid1.Start, files []int) (int, error) {
 		},
 	}}
 	r := <-l.results
+	l.preference.lower()
 	return r.pid, explain(m, r.err)
 }
 

@@ -77,13 +77,17 @@ func (b *box) prepare() error {
 	if err := enterTree(); err != nil {
 		return err
 	}
+	preference, err := openPreference()
+	if err != nil {
+		return err
+	}
 	if err := unix.Sethostname([]byte(order.Hostname)); err != nil {
 		return wrap("sethostname", err)
 	}
 	if err := nullStandardFiles(); err != nil {
 		return wrap("reopen standard files", err)
 	}
-	if b.launcher, err = newLauncher(order); err != nil {
+	if b.launcher, err = newLauncher(order, preference); err != nil {
 		return err
 	}
 	return wrap("send", b.socket.Send(pid1.KindReady, network))
@@ -174,7 +178,8 @@ func (b *box) signal(m pid1.Signal) {
 	}
 }
 
-// reset kills every process but this one. The kernel sends to all of them under
+// reset kills every process but this one, and removes what they shared and the
+// kernel would keep without them. The kernel sends to all of them under
 // the lock that a fork needs, so that none slips through.
 func (b *box) reset() {
 	_ = unix.Kill(-1, unix.SIGKILL) // an error means that there is none
@@ -183,6 +188,10 @@ func (b *box) reset() {
 		b.changed.Wait()
 	}
 	b.mu.Unlock()
+	if err := removeIPC(b.launcher.uid); err != nil {
+		_ = b.socket.Send(failed(err))
+		return
+	}
 	_ = b.socket.Send(pid1.KindDone)
 }
 

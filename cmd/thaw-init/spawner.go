@@ -29,6 +29,9 @@ var sandboxEnvironment = []string{
 // The daemon does not fork them itself, for a fork into a new user namespace
 // copies the page tables of the caller, and costs by its size.
 func runSpawner(socket *pid1.Socket) {
+	if err := takeNoPreference(); err != nil {
+		unix.Exit(exitFault)
+	}
 	reaper := newReaper()
 	go reaper.run()
 	for {

@@ -73,6 +73,8 @@ func TestVerdicts(t *testing.T) {
 		{"ptrace", unix.SYS_PTRACE, 0, eperm},
 		{"clone3", unix.SYS_CLONE3, 0, enosys},
 		{"io_uring_setup", unix.SYS_IO_URING_SETUP, 0, enosys},
+		{"mq_open", unix.SYS_MQ_OPEN, 0, enosys},
+		{"shmget", unix.SYS_SHMGET, 0, allow},
 		{"a hole in the table", 400, 0, enosys},
 		{"a call of the future", 600, 0, enosys},
 		{"x32 read", 0x40000000, 0, enosys},

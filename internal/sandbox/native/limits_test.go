@@ -38,6 +38,24 @@ func TestMemoryLimit(t *testing.T) {
 	}
 }
 
+// TestTheKillerSparesPID1 fills the memory with many processes, each smaller than
+// PID 1.
+func TestTheKillerSparesPID1(t *testing.T) {
+	s := create(t, open(t, -1), sandbox.Spec{ID: "box", Limits: sandbox.Limits{MemoryBytes: 48 * mib}})
+	// Each blocks in open(2); their parent ends when it has made all, or is killed.
+	const many = "mkfifo /tmp/never; i=0; while [ $i -lt 600 ]; do sh -c 'read x < /tmp/never' > /dev/null 2>&1 & i=$((i+1)); done"
+	_, status := shell(t, s, many)
+	if u, err := s.Usage(); err != nil || u.OOMKills == 0 || !status.OutOfMemory {
+		t.Errorf("usage %+v, %v, status %+v; want kills for the memory limit", u, err, status)
+	}
+	if err := s.Reset(t.Context()); err != nil {
+		t.Fatalf("after the kills: %v", err)
+	}
+	if out, _ := shell(t, s, "echo alive; cat /proc/self/oom_score_adj"); out != "alive\n500\n" {
+		t.Errorf("after the kills: %q", out)
+	}
+}
+
 // result2 lets a test await what probe has started in one line.
 func result2(p sandbox.Running, r sandbox.PipeReader) func(testing.TB) (string, sandbox.ExitStatus) {
 	return func(t testing.TB) (string, sandbox.ExitStatus) {

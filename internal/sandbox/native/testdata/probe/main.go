@@ -23,6 +23,7 @@ func main() {
 	actions := map[string]func(args []string) error{
 		"echo": echo, "exit": exit, "block": block, "family": family, "term": term, "fetch": fetch, "serve": serve,
 		"tick": tick, "eat": eat, "bomb": bomb, "fill": fill, "spin": spin, "calls": calls, "list": list,
+		"share": share, "shared": shared, "deep": deep,
 	}
 	if err := actions[os.Args[1]](os.Args[2:]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
