@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
+	"maps"
 	"os"
 	"slices"
 	"sync"
@@ -58,7 +58,7 @@ type box struct {
 	freeErr   error
 	question  *question
 	processes map[int]*process
-	listeners []net.Listener
+	listeners map[*listener]struct{} // those that are open
 }
 
 var _ sandbox.Sandbox = (*box)(nil)
@@ -76,6 +76,7 @@ func newBox(d *Driver) *box {
 		freed:     make(chan struct{}),
 		turn:      make(chan struct{}, 1),
 		processes: map[int]*process{},
+		listeners: map[*listener]struct{}{},
 	}
 	b.turn <- struct{}{}
 	return b
@@ -251,8 +252,7 @@ func (b *box) Destroy(ctx context.Context) error {
 	b.mu.Lock()
 	first := !b.dying
 	b.dying = true
-	listeners := b.listeners
-	b.listeners = nil
+	listeners := slices.Collect(maps.Keys(b.listeners))
 	b.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
 	defer cancel()

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"strconv"
 	"time"
 
@@ -131,29 +130,4 @@ func (b *box) read() {
 			b.answered(m)
 		}
 	}
-}
-
-// emptyDirectory removes what is in a mounted directory. No process is left that
-// could put links in the way, and none is followed out of it.
-func emptyDirectory(dir *os.File) error {
-	root, err := os.OpenRoot("/proc/self/fd/" + strconv.Itoa(int(dir.Fd())))
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	f, err := root.Open(".")
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	names, err := f.Readdirnames(-1)
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		if err := root.RemoveAll(name); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -1,5 +1,7 @@
 package native
 
+import "thaw/internal/sandbox"
+
 // What the tests of pure decisions need.
 var (
 	TreeName  = treeName
@@ -9,3 +11,11 @@ var (
 	Symlink   = symlink
 	Bind      = bind
 )
+
+// OpenListeners counts the listeners that a sandbox would close.
+func OpenListeners(s sandbox.Sandbox) int {
+	b := s.(*box)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.listeners)
+}

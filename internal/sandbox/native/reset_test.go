@@ -4,7 +4,10 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"thaw/internal/sandbox"
+	"thaw/internal/sandbox/native"
 )
 
 // TestResetIsQuickUnderASmallCPUShare kills processes that have used up their
@@ -51,5 +54,72 @@ func TestResetIsQuickUnderASmallCPUShare(t *testing.T) {
 	}
 	if share := float64(after.CPU-before.CPU) / float64(time.Since(began)); share > 0.2 {
 		t.Errorf("after the reset a sandbox with 0.05 of a core used %.2f", share)
+	}
+}
+
+func TestResetRemovesSharedObjects(t *testing.T) {
+	s := create(t, open(t, -1), sandbox.Spec{ID: "box"})
+	attachProbe(t, s)
+	if out, _ := result2(probe(t, s, "share"))(t); out != "3 3 3\n" {
+		t.Fatalf("shared memory, semaphores and queues made: %q, want 3 of each", out)
+	}
+	if u, err := s.Usage(); err != nil || u.MemoryBytes < 24*mib {
+		t.Fatalf("usage %+v, %v; want what is shared in it", u, err)
+	}
+	for range 2 { // with something to remove and without
+		if err := s.Reset(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out, _ := result2(probe(t, s, "shared"))(t); out != "0 0 0\n" {
+		t.Errorf("left after a reset: %q", out)
+	}
+	if u, err := s.Usage(); err != nil || u.MemoryBytes > 16*mib {
+		t.Errorf("usage %+v, %v; want nothing shared in it", u, err)
+	}
+}
+
+// TestResetEmptiesADeepTree must not hold a descriptor for each level.
+func TestResetEmptiesADeepTree(t *testing.T) {
+	s := create(t, open(t, -1), sandbox.Spec{ID: "box"})
+	attachProbe(t, s)
+	if out, status := result2(probe(t, s, "deep", "/dev/shm", "9000"))(t); status.Code != 0 {
+		t.Fatalf("%+v, %s", status, out)
+	}
+	var before unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 200, Max: before.Max}); err != nil {
+		t.Fatal(err)
+	}
+	err := s.Reset(t.Context())
+	if restoreErr := unix.Setrlimit(unix.RLIMIT_NOFILE, &before); restoreErr != nil {
+		t.Fatal(restoreErr)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, _ := shell(t, s, "ls -A /dev/shm"); out != "" {
+		t.Errorf("after a reset: %q", out)
+	}
+}
+
+func TestAClosedListenerIsForgotten(t *testing.T) {
+	s := create(t, open(t, -1), sandbox.Spec{ID: "box"})
+	for range 3 { // as after each reset
+		l, err := s.Listen(t.Context(), "tcp4", "169.254.100.1:9001")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := native.OpenListeners(s); got != 1 {
+			t.Errorf("with one listener open, %d are known", got)
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := native.OpenListeners(s); got != 0 {
+		t.Errorf("with all closed, %d are known", got)
 	}
 }

@@ -32,8 +32,23 @@ func (b *box) Listen(ctx context.Context, kind, address string) (net.Listener, e
 	if b.dying {
 		return nil, errors.Join(fmt.Errorf("listen inside: %w", sandbox.ErrDestroyed), l.Close())
 	}
-	b.listeners = append(b.listeners, l)
-	return l, nil
+	own := &listener{l, b}
+	b.listeners[own] = struct{}{}
+	return own, nil
+}
+
+// listener is known to its sandbox until it is closed.
+type listener struct {
+	net.Listener
+	box *box
+}
+
+// Close closes it.
+func (l *listener) Close() error {
+	l.box.mu.Lock()
+	delete(l.box.listeners, l)
+	l.box.mu.Unlock()
+	return l.Listener.Close()
 }
 
 // Dial connects to a number, not a name: names are resolved on other threads,
