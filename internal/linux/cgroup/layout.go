@@ -32,6 +32,10 @@ type Host struct {
 	// Delegated tells whether a directory of version 2 was handed to this process
 	// to manage (systemd's Delegate=yes marks it so).
 	Delegated func(dir string) bool
+	// Inner tells whether a directory of version 2 is not the root of the host's
+	// hierarchy (the kernel gives every other one a cgroup.type). In a container
+	// the top of what is mounted usually is such a one.
+	Inner func(dir string) bool
 }
 
 // Layout says where own groups are made. Its directories are parents: a Tree
@@ -41,9 +45,9 @@ type Layout struct {
 	Memory, CPU, PIDs Controller
 	// Hand lists the controllers to be handed down from Unified.
 	Hand []string
-	// Leaf, if not empty, is a group of version 2 beside the Tree into which this
-	// process must move first: processes and controllers exclude each other in an
-	// inner group.
+	// Leaf, if not empty, is a group of version 2 beside the Tree into which the
+	// processes of Unified, this one among them, must move first: processes and
+	// controllers exclude each other in an inner group.
 	Leaf string
 }
 
@@ -52,6 +56,9 @@ type Controller struct {
 	Version int
 	Parent  string
 }
+
+// leafName is the group of the processes that had to move.
+const leafName = "thaw-daemon"
 
 // ErrNoUnified is returned where no version 2 hierarchy is mounted.
 var ErrNoUnified = errors.New("no cgroup version 2 hierarchy is mounted (mount -t cgroup2 none /sys/fs/cgroup/unified)")
@@ -64,8 +71,12 @@ func Plan(host Host) (Layout, error) {
 		return Layout{}, ErrNoUnified
 	}
 	l := Layout{Unified: unified}
-	if own := path.Join(unified, ownGroup(host.Self)); own != unified && host.Delegated(own) {
-		l.Unified, l.Leaf = own, path.Join(own, "thaw-daemon")
+	own := path.Join(unified, ownGroup(host.Self))
+	if path.Base(own) == leafName { // an earlier server has moved here who started this one
+		own = path.Dir(own)
+	}
+	if own == unified && host.Inner(unified) || own != unified && host.Delegated(own) {
+		l.Unified, l.Leaf = own, path.Join(own, leafName)
 	}
 	text, err := host.Controllers(l.Unified)
 	if err != nil {

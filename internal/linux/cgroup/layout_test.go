@@ -28,6 +28,7 @@ func TestPlan(t *testing.T) {
 		mountinfo, self string
 		controllers     map[string]string
 		delegated       string
+		inner           string // the mounted top is not the host's
 		want            cgroup.Layout
 	}{
 		"hybrid: every controller in version 1": {
@@ -81,6 +82,37 @@ func TestPlan(t *testing.T) {
 				PIDs:   cgroup.Controller{Version: 2, Parent: "/sys/fs/cgroup/system.slice/thaw.service"},
 			},
 		},
+		"pure: a second server beside the first in a service with Delegate=yes": {
+			mountinfo: pure, self: "0::/system.slice/thaw.service/thaw-daemon\n", delegated: "/sys/fs/cgroup/system.slice/thaw.service",
+			controllers: map[string]string{"/sys/fs/cgroup/system.slice/thaw.service": "cpu memory pids\n"},
+			want: cgroup.Layout{
+				Unified: "/sys/fs/cgroup/system.slice/thaw.service", Hand: []string{"cpu", "memory", "pids"},
+				Leaf:   "/sys/fs/cgroup/system.slice/thaw.service/thaw-daemon",
+				Memory: cgroup.Controller{Version: 2, Parent: "/sys/fs/cgroup/system.slice/thaw.service"},
+				CPU:    cgroup.Controller{Version: 2, Parent: "/sys/fs/cgroup/system.slice/thaw.service"},
+				PIDs:   cgroup.Controller{Version: 2, Parent: "/sys/fs/cgroup/system.slice/thaw.service"},
+			},
+		},
+		"pure: in a container, with a cgroup namespace": {
+			mountinfo: pure, self: "0::/\n", inner: "/sys/fs/cgroup",
+			controllers: map[string]string{"/sys/fs/cgroup": "cpu memory pids\n"},
+			want: cgroup.Layout{
+				Unified: "/sys/fs/cgroup", Hand: []string{"cpu", "memory", "pids"}, Leaf: "/sys/fs/cgroup/thaw-daemon",
+				Memory: cgroup.Controller{Version: 2, Parent: "/sys/fs/cgroup"},
+				CPU:    cgroup.Controller{Version: 2, Parent: "/sys/fs/cgroup"},
+				PIDs:   cgroup.Controller{Version: 2, Parent: "/sys/fs/cgroup"},
+			},
+		},
+		"pure: in a container with an init system": {
+			mountinfo: pure, self: "0::/system.slice/other.service\n", inner: "/sys/fs/cgroup",
+			controllers: map[string]string{"/sys/fs/cgroup": "cpu memory pids\n"},
+			want: cgroup.Layout{
+				Unified: "/sys/fs/cgroup", Hand: []string{"cpu", "memory", "pids"},
+				Memory: cgroup.Controller{Version: 2, Parent: "/sys/fs/cgroup"},
+				CPU:    cgroup.Controller{Version: 2, Parent: "/sys/fs/cgroup"},
+				PIDs:   cgroup.Controller{Version: 2, Parent: "/sys/fs/cgroup"},
+			},
+		},
 		"pure: mounted at a path with a space": {
 			mountinfo: odd, self: "0::/\n",
 			controllers: map[string]string{"/mnt/my cgroups": "cpu memory pids\n"},
@@ -94,7 +126,7 @@ func TestPlan(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			got, err := cgroup.Plan(host(test.mountinfo, test.self, test.delegated, test.controllers))
+			got, err := cgroup.Plan(host(test.mountinfo, test.self, test.delegated, test.inner, test.controllers))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -106,16 +138,16 @@ func TestPlan(t *testing.T) {
 }
 
 func TestPlanSaysWhatIsMissing(t *testing.T) {
-	if _, err := cgroup.Plan(host(strings.ReplaceAll(hybrid, "cgroup2", "tmpfs"), "", "", nil)); !errors.Is(err, cgroup.ErrNoUnified) {
+	if _, err := cgroup.Plan(host(strings.ReplaceAll(hybrid, "cgroup2", "tmpfs"), "", "", "", nil)); !errors.Is(err, cgroup.ErrNoUnified) {
 		t.Errorf("without version 2: %v", err)
 	}
-	_, err := cgroup.Plan(host(pure, "0::/\n", "", map[string]string{"/sys/fs/cgroup": "cpu pids"}))
+	_, err := cgroup.Plan(host(pure, "0::/\n", "", "", map[string]string{"/sys/fs/cgroup": "cpu pids"}))
 	if err == nil || !strings.Contains(err.Error(), "the memory controller") {
 		t.Errorf("without memory: %v", err)
 	}
 }
 
-func host(mountinfo, self, delegated string, controllers map[string]string) cgroup.Host {
+func host(mountinfo, self, delegated, inner string, controllers map[string]string) cgroup.Host {
 	return cgroup.Host{
 		Mountinfo: mountinfo, Self: self,
 		Controllers: func(dir string) (string, error) {
@@ -126,5 +158,6 @@ func host(mountinfo, self, delegated string, controllers map[string]string) cgro
 			return text, nil
 		},
 		Delegated: func(dir string) bool { return dir == delegated },
+		Inner:     func(dir string) bool { return dir == inner },
 	}
 }

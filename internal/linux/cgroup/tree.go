@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -44,6 +43,10 @@ func Detect() (Layout, error) {
 			n, err := unix.Getxattr(dir, "trusted.delegate", mark[:])
 			return err == nil && string(mark[:n]) == "1"
 		},
+		Inner: func(dir string) bool {
+			_, err := os.Stat(filepath.Join(dir, "cgroup.type"))
+			return err == nil
+		},
 	})
 }
 
@@ -60,30 +63,64 @@ func (t *Tree) Make() error {
 	if len(t.layout.Hand) == 0 {
 		return nil
 	}
-	if t.layout.Leaf != "" {
-		if err := enterLeaf(t.layout.Leaf); err != nil {
+	if err := t.layout.handDown(); err != nil {
+		return err
+	}
+	return hand(filepath.Join(t.layout.Unified, t.name), t.layout.Hand)
+}
+
+// moves bounds how often processes are moved out of the way: new ones may be born
+// there meanwhile.
+const moves = 20
+
+// handDown hands the controllers down from Unified, having moved the processes in
+// it to the Leaf where there is one.
+func (l Layout) handDown() error {
+	if l.Leaf == "" {
+		return hand(l.Unified, l.Hand)
+	}
+	if err := os.Mkdir(l.Leaf, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("make cgroup: %w", err)
+	}
+	var err error
+	for range moves {
+		if err = moveAll(l.Unified, l.Leaf); err != nil {
+			return err
+		}
+		if err = hand(l.Unified, l.Hand); !errors.Is(err, unix.EBUSY) {
 			return err
 		}
 	}
-	order := "+" + strings.Join(t.layout.Hand, " +")
-	for _, dir := range []string{t.layout.Unified, filepath.Join(t.layout.Unified, t.name)} {
-		err := write(dir, "cgroup.subtree_control", order)
-		if errors.Is(err, unix.EBUSY) {
-			return fmt.Errorf("%s holds processes, so that no controller can be handed down from it: run in a group of its own (systemd: Delegate=yes): %w", dir, err)
-		}
-		if err != nil {
-			return fmt.Errorf("hand controllers down: %w", err)
-		}
+	return err
+}
+
+func hand(dir string, controllers []string) error {
+	err := write(dir, "cgroup.subtree_control", "+"+strings.Join(controllers, " +"))
+	if errors.Is(err, unix.EBUSY) {
+		return fmt.Errorf("%s holds processes that are not this server's to move, so that no controller can be handed down from it: "+
+			"run in a group of its own (systemd: Delegate=yes; containers: a cgroup namespace of their own): %w", dir, err)
+	}
+	if err != nil {
+		return fmt.Errorf("hand controllers down: %w", err)
 	}
 	return nil
 }
 
-func enterLeaf(dir string) error {
-	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("make cgroup: %w", err)
+// moveAll moves the processes of one group to another. Those that have ended
+// meanwhile are no error, and 0 stands for one that is outside of this process's
+// namespace and cannot be named.
+func moveAll(from, to string) error {
+	text, err := os.ReadFile(filepath.Join(from, "cgroup.procs"))
+	if err != nil {
+		return fmt.Errorf("list processes: %w", err)
 	}
-	if err := write(dir, "cgroup.procs", strconv.Itoa(os.Getpid())); err != nil {
-		return fmt.Errorf("move into own leaf: %w", err)
+	for _, pid := range strings.Fields(string(text)) {
+		if pid == "0" {
+			continue
+		}
+		if err := write(to, "cgroup.procs", pid); err != nil && !errors.Is(err, unix.ESRCH) {
+			return fmt.Errorf("move process %s to %s: %w", pid, to, err)
+		}
 	}
 	return nil
 }
