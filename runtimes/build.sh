@@ -50,6 +50,13 @@ javas() {
 	done
 }
 
+# here names what can be built on this machine, in one line.
+# shellcheck disable=SC2046,SC2005 # the words of three lists
+here() { echo $(pythons; nodes; javas); }
+
+# refuse NAME REASON
+refuse() { die "$1 cannot be built: $2. This machine can build: $(here)"; }
+
 # expand NAMES: group names become their members.
 expand() {
 	for name in $(echo "$1" | tr , ' '); do
@@ -57,11 +64,30 @@ expand() {
 		python) pythons ;;
 		nodejs) nodes ;;
 		java) javas ;;
-		python3.*[!0-9]* | python3.) die "unknown runtime: $name" ;;
-		java*[!0-9]*) die "unknown runtime: $name" ;;
-		python3.* | nodejs*.x | java*) echo "$name" ;;
 		provided.al2 | provided.al2023) ;; # nothing to build: the function brings its own client
-		*) die "unknown runtime: $name" ;;
+		*)
+			case " $(recipes) " in
+			*" $name "*) echo "$name" ;;
+			*) refuse "$name" "there is no recipe for it" ;;
+			esac
+			;;
+		esac
+	done
+}
+
+# recipes names all that can be built somewhere.
+recipes() {
+	for minor in $PYTHON_MINORS; do printf 'python3.%s ' "$minor"; done
+	for major in $NODE_MAJORS; do printf 'nodejs%s.x ' "$major"; done
+	for major in $JAVA_MAJORS; do printf 'java%s ' "$major"; done
+}
+
+# check NAME...: that each can be built here, before the first is begun.
+check() {
+	for name; do
+		case $name in
+		python*) [ -n "$(python_find "${name#python3.}")" ] || refuse "$name" "this machine has no Python ${name#python}" ;;
+		java*) [ -n "$(java_find "${name#java}")" ] || refuse "$name" "this machine has no JDK ${name#java} (on Debian and Ubuntu: apt-get install openjdk-${name#java}-jdk-headless, if they have it)" ;;
 		esac
 	done
 }
@@ -96,7 +122,8 @@ if [ -n "$LIST" ]; then
 fi
 [ -n "$OUT" ] || { usage >&2; exit 2; }
 
-mkdir -p "$OUT"
+mkdir -p "$OUT" 2>/dev/null && [ -w "$OUT" ] ||
+	die "cannot write to $OUT: it belongs to another user ($(stat -c %U "$OUT" 2>/dev/null || echo unknown)); run this as that user, or with sudo"
 OUT=$(cd "$OUT" && pwd)
 WORK="$OUT/.work"
 CACHE="$WORK/cache"
@@ -121,6 +148,7 @@ if [ -z "$names" ] && [ "$ONLY" = python ]; then
 fi
 # shellcheck disable=SC2086 # a list of names
 set -- $names
+check "$@"
 say "runtimes in $OUT: $*"
 number=0
 total=$#

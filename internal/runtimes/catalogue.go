@@ -58,13 +58,16 @@ type Runtime struct {
 // NotInstalledError says that a runtime cannot be used on this machine.
 type NotInstalledError struct {
 	Runtime string
-	// Command builds it; empty if there is no recipe for it.
+	// Command builds it; empty if there is no recipe for it, or none that this
+	// machine has the interpreter for.
 	Command string
+	// Installed are the runtimes that can be used, by name.
+	Installed []string
 }
 
 func (e *NotInstalledError) Error() string {
 	if e.Command == "" {
-		return fmt.Sprintf("runtime %s is not installed, and there is no recipe for it", e.Runtime)
+		return fmt.Sprintf("runtime %s is not installed and cannot be built on this machine, which has: %s", e.Runtime, strings.Join(e.Installed, ", "))
 	}
 	return fmt.Sprintf("runtime %s is not installed; build it with: %s", e.Runtime, e.Command)
 }
@@ -76,6 +79,9 @@ type Options struct {
 	// Builder is the command that Command of NotInstalledError starts with.
 	// Default: runtimes/build.sh.
 	Builder string
+	// CanBuild tells whether a recipe can work on this machine. By default it
+	// does if the interpreter that it copies is there.
+	CanBuild func(name string) bool
 	// Scope gives partition and region of the version's ARNs.
 	Scope  lambda.Scope
 	Logger *slog.Logger
@@ -83,9 +89,10 @@ type Options struct {
 
 // Catalogue knows the runtimes of this machine.
 type Catalogue struct {
-	dir     string
-	builder string
-	scope   lambda.Scope
+	dir      string
+	builder  string
+	canBuild func(name string) bool
+	scope    lambda.Scope
 
 	mu    sync.RWMutex
 	found map[string]Runtime
@@ -99,10 +106,14 @@ func Open(o Options) (*Catalogue, error) {
 		return nil, fmt.Errorf("resolve %q: %w", o.Dir, err)
 	}
 	c := &Catalogue{
-		dir:     dir,
-		builder: cmp.Or(o.Builder, "runtimes/build.sh"),
-		scope:   cmp.Or(o.Scope, lambda.DefaultScope),
-		found:   make(map[string]Runtime),
+		dir:      dir,
+		builder:  cmp.Or(o.Builder, "runtimes/build.sh"),
+		canBuild: o.CanBuild,
+		scope:    cmp.Or(o.Scope, lambda.DefaultScope),
+		found:    make(map[string]Runtime),
+	}
+	if c.canBuild == nil {
+		c.canBuild = canBuild
 	}
 	for _, system := range provided {
 		r := c.providedRuntime(system)
@@ -141,11 +152,11 @@ func (c *Catalogue) Resolve(name string) (Runtime, error) {
 		return r, nil
 	}
 	if !isName(name) {
-		return Runtime{}, &NotInstalledError{Runtime: name}
+		return Runtime{}, &NotInstalledError{Runtime: name, Installed: c.installed()}
 	}
 	r, err := c.read(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return Runtime{}, &NotInstalledError{Runtime: name, Command: c.command(name)}
+		return Runtime{}, &NotInstalledError{Runtime: name, Command: c.command(name), Installed: c.installed()}
 	}
 	if err != nil {
 		return Runtime{}, fmt.Errorf("read runtime %q: %w", name, err)
@@ -173,7 +184,7 @@ type Status struct {
 	Client      string
 	// Problem tells why a runtime that was built cannot be used.
 	Problem string
-	// Command builds a runtime that is not installed.
+	// Command builds a runtime that is not installed; empty where it cannot be.
 	Command string
 }
 
@@ -205,6 +216,8 @@ func (c *Catalogue) snapshot() map[string]Runtime {
 	return maps.Clone(c.found)
 }
 
+func (c *Catalogue) installed() []string { return slices.Sorted(maps.Keys(c.snapshot())) }
+
 // built lists the directories that may hold a runtime.
 func (c *Catalogue) built() ([]string, error) {
 	entries, err := os.ReadDir(c.dir)
@@ -221,7 +234,7 @@ func (c *Catalogue) built() ([]string, error) {
 }
 
 func (c *Catalogue) command(name string) string {
-	if !slices.Contains(recipes[:], name) {
+	if !slices.Contains(recipes[:], name) || !c.canBuild(name) {
 		return ""
 	}
 	return c.builder + " --only " + name + " " + c.dir

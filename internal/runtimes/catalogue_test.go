@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -44,7 +45,8 @@ func install(t *testing.T, dir, name, manifest string) {
 
 func open(t testing.TB, dir string) *runtimes.Catalogue {
 	t.Helper()
-	c, err := runtimes.Open(runtimes.Options{Dir: dir})
+	everything := func(string) bool { return true } // whatever this machine has
+	c, err := runtimes.Open(runtimes.Options{Dir: dir, CanBuild: everything})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,6 +177,50 @@ func TestResolveNotInstalled(t *testing.T) {
 	}
 }
 
+// TestAdviceThatCannotHelp: to build a runtime is no advice where the machine
+// lacks the interpreter for it; what there is, is.
+func TestAdviceThatCannotHelp(t *testing.T) {
+	dir := t.TempDir()
+	install(t, dir, "python3.12", python312)
+	c, err := runtimes.Open(runtimes.Options{Dir: dir, CanBuild: func(name string) bool { return name != "python3.8" }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"python3.8": "cannot be built on this machine, which has: provided.al2, provided.al2023, python3.12",
+		"ruby3.4":   "cannot be built on this machine, which has: provided.al2, provided.al2023, python3.12",
+		"python3.9": "build it with: runtimes/build.sh --only python3.9 " + dir,
+	} {
+		_, err := c.Resolve(name)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Resolve(%q) = %v, want %q", name, err, want)
+		}
+	}
+}
+
+// TestInterpretersOfThisMachine: the catalogue sees those that the script sees.
+func TestInterpretersOfThisMachine(t *testing.T) {
+	list, err := builder(t, "--list")
+	if err != nil {
+		t.Skipf("the recipes' script does not run here: %s", list)
+	}
+	c, err := runtimes.Open(runtimes.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, s := range c.List() {
+		if s.Command != "" {
+			names = append(names, s.Name)
+		}
+	}
+	want := strings.Fields(list)
+	slices.Sort(want)
+	if diff := cmp.Diff(want, names); diff != "" {
+		t.Errorf("what can be built here (-script +catalogue):\n%s", diff)
+	}
+}
+
 func TestResolveFindsWhatIsBuiltLater(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "not", "there", "yet")
 	c := open(t, dir)
@@ -205,7 +251,7 @@ func TestDamagedRuntimes(t *testing.T) {
 				t.Fatal(err)
 			}
 			var log bytes.Buffer
-			c, err := runtimes.Open(runtimes.Options{Dir: dir, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+			c, err := runtimes.Open(runtimes.Options{Dir: dir, CanBuild: func(string) bool { return true }, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 			if err != nil {
 				t.Fatal(err)
 			}

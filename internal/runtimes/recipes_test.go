@@ -47,9 +47,17 @@ func TestBuildScriptRefuses(t *testing.T) {
 		"unknown name": {"--only", "ruby3.4", "--list"},
 		"bad version":  {"--only", "python3.x", "--list"},
 		"bad Java":     {"--only", "java17.al2023", "--list"},
+		"no recipe":    {"--only", "nodejs99.x", "--list"},
 	} {
 		if out, err := builder(t, args...); err == nil {
 			t.Errorf("%s: accepted, %q", name, out)
+		}
+	}
+	// What cannot be built is told in one way, and what can be beside it.
+	for _, name := range []string{"ruby3.4", "python3.7", "java99", "python3.x"} {
+		out, err := builder(t, "--only", name, dir)
+		if err == nil || !strings.Contains(out, name+" cannot be built: ") || !strings.Contains(out, "This machine can build: ") {
+			t.Errorf("%s: %q, %v", name, out, err)
 		}
 	}
 	if out, err := builder(t, "--list", "--only", "provided.al2,provided.al2023,nodejs22.x"); err != nil || out != "nodejs22.x\n" {
