@@ -8,7 +8,7 @@ SHELL := /bin/sh
 
 LISTEN ?= 127.0.0.1:4566
 RUNTIMES ?=
-GOTEST ?= ./...
+GOTEST ?= $(PACKAGES)
 
 # A machine without a home directory still has a place for Go's caches.
 ifeq ($(HOME),)
@@ -20,6 +20,10 @@ ifneq ($(shell git rev-parse HEAD >/dev/null 2>&1 && echo yes),yes)
 export GOFLAGS += -buildvcs=false
 endif
 export CGO_ENABLED := 0
+# Go's own instructions put it there, where sudo's PATH does not look.
+export PATH := $(PATH):/usr/local/go/bin
+# Not ./...: what is deployed and fetched lies below build, and may be Go too.
+PACKAGES := ./cmd/... ./examples/... ./internal/... ./test/... ./tools/...
 
 help:
 	@echo 'make demo       install what is missing, build, and show functions in Go, Python and Node.js run'
@@ -29,7 +33,7 @@ help:
 	@echo 'make bench      measure against the leanest possible program; table and build/bench.json'
 	@echo 'make generate   generate the wire layer anew from the service model'
 	@echo 'make lint       gofmt and vet'
-	@echo 'make clean      remove bin and build'
+	@echo 'make clean      end the server of make demo, and remove bin and build'
 
 build:
 	@tools/prerequisites.sh build
@@ -69,7 +73,8 @@ generate:
 lint:
 	@unformatted=$$(gofmt -l cmd internal test tools examples 2>/dev/null); \
 		if [ -n "$$unformatted" ]; then echo "not gofmted:"; echo "$$unformatted"; exit 1; fi
-	go vet ./...
+	go vet $(PACKAGES)
 
 clean:
+	@tools/demo.sh stop
 	rm -rf bin build cmd/thaw/initbin/thaw-init

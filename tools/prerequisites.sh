@@ -10,6 +10,7 @@
 # Otherwise it says what is missing and fails. What the managed runtimes need to
 # be built, runtimes/build.sh looks after itself.
 set -eu
+cd "$(dirname "$0")/.."
 
 purpose=${1:?usage: prerequisites.sh build|serve|test|generate}
 packages=''
@@ -27,10 +28,20 @@ need() {
 	PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null 2>&1 || missing "$2" "$1 ($3)"
 }
 
+# Go's own instructions put it there, where sudo's PATH does not look.
+PATH="$PATH:/usr/local/go/bin"
 if ! command -v go >/dev/null 2>&1; then
-	echo "go is missing: install Go from https://go.dev/dl and put it into the PATH" >&2
+	echo "go is missing: install Go from https://go.dev/dl to /usr/local/go, or put it into the PATH (sudo has a PATH of its own)" >&2
 	exit 1
 fi
+
+# What is built belongs to whoever builds it first.
+for place in . bin build cmd/thaw/initbin bin/thaw; do
+	if [ -e "$place" ] && [ ! -w "$place" ]; then
+		echo "$PWD/$place belongs to $(stat -c %U "$place"), and you are $(id -un): run make as $(stat -c %U "$place"), or in a clone of your own" >&2
+		exit 1
+	fi
+done
 
 authorities=''
 for bundle in /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem; do
