@@ -85,7 +85,7 @@ var _ sandbox.Driver = (*Driver)(nil)
 
 // New checks that the host has what sandboxes need and prepares to make them. Its
 // error says what to install or to enable.
-func New(ctx context.Context, options Options) (d *Driver, err error) {
+func New(ctx context.Context, options Options) (_ *Driver, err error) {
 	if os.Geteuid() != 0 {
 		return nil, errors.New("sandboxes need root: namespaces of other users and cgroups cannot be made without")
 	}
@@ -97,7 +97,7 @@ func New(ctx context.Context, options Options) (d *Driver, err error) {
 	if err != nil {
 		return nil, err
 	}
-	d = &Driver{logger: options.Logger, state: st, tree: cgroup.NewTree(layout, treeName(st.dir))}
+	d := &Driver{logger: options.Logger, state: st, tree: cgroup.NewTree(layout, treeName(st.dir))}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, d.release())

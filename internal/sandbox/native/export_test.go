@@ -12,6 +12,9 @@ var (
 	Bind      = bind
 )
 
+// TemplateName is the format of a template's name, with its size.
+const TemplateName = templateName
+
 // OpenListeners counts the listeners that a sandbox would close.
 func OpenListeners(s sandbox.Sandbox) int {
 	b := s.(*box)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -141,4 +142,19 @@ func TestATemplateOfAnotherFormatIsNotUsed(t *testing.T) {
 	if err := d.Close(); err != nil {
 		t.Error(err)
 	}
+}
+
+func TestADriverThatCannotBeMadeSaysWhy(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("sandboxes need root")
+	}
+	dir := t.TempDir()
+	before := observe(t, dir)
+	path := filepath.Join(dir, fmt.Sprintf(native.TemplateName, 512*mib))
+	writeFiles(t, dir, filepath.Base(path), "not a file system")
+	_, err := native.New(t.Context(), native.Options{StateDir: dir, Init: program, Logger: slog.New(slog.DiscardHandler)})
+	if err == nil || !strings.Contains(err.Error(), "make a disk for /tmp") {
+		t.Errorf("New = %v, want what is wrong with /tmp", err)
+	}
+	before.compare(t, dir)
 }
