@@ -59,8 +59,9 @@ func newDoctorCommand() *cobra.Command {
 		Use:   "doctor",
 		Short: "Check what the server needs of this machine",
 		Long: `Check each thing that the server needs of this machine: found or not, what it is
-for and how to get it. Nothing is changed, save for one empty control group that
-is made and removed again.
+for and how to get it. Nothing is changed, save for empty control groups that are
+made and removed again. In a container, processes may be moved to a control group
+of their own, as the server would move them.
 
 The exit code is 1 if something is missing without which the server does not run.`,
 		Example: `  sudo thaw doctor

@@ -125,6 +125,9 @@ func checkCgroup2(h host) (string, bool) {
 			return fmt.Sprintf("%s has no %s", layout.unified, need), false
 		}
 	}
+	if err := h.makeTree(); err != nil {
+		return err.Error(), false
+	}
 	return layout.unified + " (freeze, kill)", true
 }
 

@@ -36,6 +36,7 @@ func fixtureHost(t *testing.T, archive string) host {
 		listen:    func(string) error { return nil },
 		freeBytes: func(string) (uint64, error) { return 5 << 30, nil },
 		newGroup:  func(string) ([]string, error) { return []string{"cgroup.freeze", "cgroup.kill"}, nil },
+		makeTree:  func() error { return nil },
 	}
 }
 
@@ -103,6 +104,16 @@ func TestCheckKernel(t *testing.T) {
 		if _, ok := checkKernel(host{release: release}); ok != want {
 			t.Errorf("kernel %q: %v, want %v", release, ok, want)
 		}
+	}
+}
+
+// TestCheckCgroup2HandsDown: a hierarchy whose controllers stay where they are is
+// of no use.
+func TestCheckCgroup2HandsDown(t *testing.T) {
+	h := fixtureHost(t, "unified.txtar")
+	h.makeTree = func() error { return errors.New("/sys/fs/cgroup holds processes") }
+	if detail, ok := checkCgroup2(h); ok || detail != "/sys/fs/cgroup holds processes" {
+		t.Errorf("detail %q, %v; want the driver's error", detail, ok)
 	}
 }
 

@@ -2,15 +2,20 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
+
+	"thaw/internal/linux/cgroup"
 )
 
 // host is this machine as doctor's checks see it. Its functions and its root are
@@ -28,6 +33,8 @@ type host struct {
 	freeBytes func(dir string) (uint64, error)
 	// newGroup lists the files of a new control group below a mount point.
 	newGroup func(mount string) ([]string, error)
+	// makeTree makes control groups as the server does, and removes them.
+	makeTree func() error
 }
 
 func thisHost(dataDir, address, runtimes string) host {
@@ -48,6 +55,7 @@ func thisHost(dataDir, address, runtimes string) host {
 		listen:    tryListen,
 		freeBytes: freeBytes,
 		newGroup:  tryGroup,
+		makeTree:  tryTree,
 	}
 }
 
@@ -146,4 +154,19 @@ func tryGroup(mount string) ([]string, error) {
 		names[i] = entry.Name()
 	}
 	return names, nil
+}
+
+// tryTree makes what the server makes, because a controller that is there may
+// still not be handed down.
+func tryTree() error {
+	layout, err := cgroup.Detect()
+	if err != nil {
+		return err
+	}
+	tree := cgroup.NewTree(layout, fmt.Sprintf("thaw-doctor-%d", os.Getpid()))
+	makeErr := tree.Make()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	_, err = tree.Clear(ctx)
+	return errors.Join(makeErr, err)
 }
