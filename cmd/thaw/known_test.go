@@ -12,8 +12,6 @@ import (
 	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
-
-	"thaw/internal/iam"
 )
 
 // TestDemoDataDir: of a demo whose server has ended the clients still speak,
@@ -129,16 +127,12 @@ func TestRuntimesBehindAnEndpoint(t *testing.T) {
 func TestRuntimesOfADistantServer(t *testing.T) {
 	dataDir := isolate(t)
 	server := startFake(t, dataDir)
-	keys, err := iam.Read(dataDir)
-	if err != nil {
-		t.Fatal(err)
-	}
 	if err := os.Remove(filepath.Join(dataDir, serverFileName)); err != nil {
 		t.Fatal(err)
 	}
 	inDirectory(t, map[string]string{"f/app.py": pythonHandlerSource})
 	pointTo(t, server.Endpoint)
-	t.Setenv("AWS_ACCESS_KEY_ID", keys.First().ID)
+	t.Setenv("AWS_ACCESS_KEY_ID", server.AccessKey)
 	_, stderr, code := runVerb(t, "", "deploy", "f")
 	if code != exitOK || !strings.Contains(stderr, "not known here: taking "+defaultPython) || strings.Contains(stderr, "warning") {
 		t.Errorf("exit code %d, %q", code, stderr)
