@@ -25,6 +25,7 @@ import (
 	"thaw/internal/lambda"
 	"thaw/internal/pool"
 	"thaw/internal/runtimes"
+	"thaw/internal/sandbox"
 	"thaw/internal/sandbox/native"
 	"thaw/internal/sigv4"
 	"thaw/internal/store/jetstream"
@@ -180,8 +181,27 @@ func (s *server) openSandboxes(ctx context.Context) error {
 		s.logger.Info("cleared what an earlier server left", "processes", left.Processes, "cgroups", left.Cgroups,
 			"mounts", left.Mounts, "loop_devices", left.LoopDevices, "directories", left.Directories)
 	}
+	if err := s.trySandbox(ctx); err != nil {
+		return err
+	}
 	s.runtimes, err = runtimes.Open(runtimes.Options{Dir: s.config.Runtimes, Scope: s.config.Scope, Logger: s.logger})
 	return err
+}
+
+// trySandbox makes one sandbox and ends it, so that a machine which cannot make
+// any is known at the start and not at the first invocation.
+func (s *server) trySandbox(ctx context.Context) error {
+	box, err := s.driver.Create(ctx, sandbox.Spec{ID: "trial"})
+	if err == nil {
+		err = box.Destroy(ctx)
+	}
+	switch {
+	case errors.Is(err, unix.EPERM):
+		return fmt.Errorf("no sandbox can be made here; a chroot, or a container that may not make namespaces, is such a place: %w", err)
+	case err != nil:
+		return fmt.Errorf("no sandbox can be made here, \"thaw doctor\" may tell why: %w", err)
+	}
+	return nil
 }
 
 func (s *server) openPools(ctx context.Context) error {
