@@ -54,8 +54,9 @@ can be invoked.
 
 The runtime and the handler are found out from the code unless named: a file
 "bootstrap", Go sources (compiled here, with CGO_ENABLED=0), index.mjs or
-index.js, a Python file that defines lambda_handler or handler. Of an update,
-whatever no flag names stays as it is.
+index.js, a Python file that defines lambda_handler or handler, Java sources
+with a method handleRequest (compiled here with javac, against lib/*.jar). Of an
+update, whatever no flag names stays as it is. A jar is deployed like a zip.
 
 A directory is zipped such that the same files always give the same package.
 --env replaces all the variables of the function.`,
@@ -92,6 +93,7 @@ A directory is zipped such that the same files always give the same package.
 	flags.Int32Var(&d.timeout, "timeout", 0, "the longest an invocation may take, in `seconds`, 1 to 900")
 	flags.StringArrayVar(&env, "env", nil, "an environment variable as `K=V`; may be repeated")
 	flags.DurationVar(&d.wait, "wait", 5*time.Minute, "the longest to wait until the function is ready")
+	completeFlagWith(cmd, "name", conn.completeFunctions(1))
 	return cmd
 }
 
@@ -228,6 +230,8 @@ func (d *deployer) pack(ctx context.Context, runtimes []string) ([]byte, error) 
 		return os.ReadFile(d.source)
 	case found.Compile && strings.HasPrefix(d.runtime, "provided"):
 		return d.compile(ctx)
+	case found.Compile && strings.HasPrefix(d.runtime, "java"):
+		return d.compileJava(ctx)
 	}
 	d.progress.step("zipping %s", d.source)
 	return bundleDir(d.source)

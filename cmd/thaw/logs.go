@@ -59,6 +59,7 @@ interrupted.`,
 		},
 	}
 	conn.addFlags(cmd)
+	cmd.ValidArgsFunction = conn.completeFunctions(1)
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "wait for new lines until interrupted")
 	cmd.Flags().BoolVar(&timestamps, "timestamps", false, "begin each line with its time")
 	return cmd

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -81,6 +82,16 @@ func TestScripts(t *testing.T) {
 }
 
 const transcriptName = "transcript"
+
+func writeFile(t *testing.T, name, content string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
 
 func runScript(t *testing.T, path string) {
 	archive, err := txtar.ParseFile(path)
@@ -233,7 +244,7 @@ func TestEveryVerbIsDocumented(t *testing.T) {
 		if cmd.Example == "" {
 			t.Errorf("thaw %s has no example", cmd.Name())
 		}
-		if cmd.Flags().Lookup("json") == nil && cmd.Name() != "serve" {
+		if cmd.Flags().Lookup("json") == nil && !slices.Contains([]string{"serve", "dev", "completion", "man"}, cmd.Name()) {
 			t.Errorf("thaw %s has no --json", cmd.Name())
 		}
 	}
