@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"thaw/internal/iam"
+	"thaw/internal/vault"
 )
 
 // serverFile is DATA/server.json: how a client on this machine finds the server
@@ -28,6 +29,8 @@ type serverFile struct {
 	Region  string `json:"region"`
 	// Runtimes is the absolute directory of the managed runtimes.
 	Runtimes string `json:"runtimes,omitempty"`
+	// KeyFile is the absolute path of the file with the master key.
+	KeyFile string `json:"key_file,omitempty"`
 }
 
 const serverFileName = "server.json"
@@ -80,8 +83,12 @@ type connection struct {
 }
 
 func (c *connection) addFlags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&c.data, "data", "", "data `directory` of the server (default $THAW_DATA or /var/lib/thaw)")
+	c.addDataFlag(cmd)
 	cmd.Flags().BoolVar(&c.json, "json", false, "answer in JSON")
+}
+
+func (c *connection) addDataFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&c.data, "data", "", "data `directory` of the server (default $THAW_DATA or /var/lib/thaw)")
 }
 
 // target is a server and the key to speak to it.
@@ -166,7 +173,11 @@ func directoryTarget(dir string) (target, error) {
 	case !server.running():
 		return target{}, &codedError{exitUnreachable, fmt.Errorf("the server of %s has died (process %d): start it again with \"thaw serve --data %s\"", dir, server.PID, dir)}
 	}
-	keys, err := iam.Read(dir)
+	box, err := vault.Read(server.keyFile(dir))
+	if err != nil {
+		return target{}, privateError(dir, err)
+	}
+	keys, err := iam.Read(dir, box)
 	if err != nil {
 		return target{}, privateError(dir, err)
 	}

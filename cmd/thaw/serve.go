@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"thaw/internal/lambda"
+	"thaw/internal/vault"
 )
 
 // Config is everything that an operator can tell a server. It is checked once,
@@ -22,6 +23,7 @@ type Config struct {
 	Listen   string
 	Data     string
 	Runtimes string
+	KeyFile  string // empty means master.key in Data
 	Auth     string // "sigv4" or "none"
 	Scope    lambda.Scope
 
@@ -77,6 +79,7 @@ running invocations have --stop-grace to finish.`,
 	f.StringVar(&c.Listen, "listen", defaultListen, "`address` to listen on")
 	f.StringVar(&c.Data, "data", defaultDataDir(), "`directory` of everything that is kept")
 	f.StringVar(&c.Runtimes, "runtimes", defaultRuntimesDir(), "`directory` of the managed runtimes")
+	f.StringVar(&c.KeyFile, "key-file", "", "`file` with the master key, made if there is none (default master.key in the data directory)")
 	f.StringVar(&c.Auth, "auth", authSigV4, "who may call: sigv4 (signed requests) or none (everybody, on loopback only)")
 	f.StringVar(&c.Scope.Region, "region", c.Scope.Region, "region that the server stands for")
 	f.StringVar(&c.Scope.Account, "account", c.Scope.Account, "account that the server stands for, twelve digits")
@@ -120,6 +123,12 @@ func (c *Config) check() error {
 	}
 	if c.Data, err = filepath.Abs(c.Data); err != nil {
 		return fmt.Errorf("--data: %w", err)
+	}
+	if c.KeyFile == "" {
+		c.KeyFile = filepath.Join(c.Data, vault.FileName)
+	}
+	if c.KeyFile, err = filepath.Abs(c.KeyFile); err != nil {
+		return fmt.Errorf("--key-file: %w", err)
 	}
 	if c.Runtimes, err = filepath.Abs(c.Runtimes); err != nil {
 		return fmt.Errorf("--runtimes: %w", err)

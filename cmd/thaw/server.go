@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -28,7 +29,9 @@ import (
 	"thaw/internal/sandbox/native"
 	"thaw/internal/sigv4"
 	"thaw/internal/store/jetstream"
+	"thaw/internal/store/sealed"
 	"thaw/internal/telemetry/logs"
+	"thaw/internal/vault"
 )
 
 // server is the parts of a running server, in the order in which they are
@@ -37,8 +40,10 @@ type server struct {
 	config Config
 	logger *slog.Logger
 
+	vault    *vault.Vault
 	keys     *iam.Keyring
 	store    *jetstream.Store
+	records  *sealed.Metadata // of store
 	code     *code.Packages
 	catalog  *catalog.Catalog
 	driver   *native.Driver
@@ -67,7 +72,7 @@ func serve(ctx context.Context, c Config, logger *slog.Logger) (err error) {
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- s.http.Serve(listener) }()
-	file := serverFile{Address: listener.Addr().String(), PID: os.Getpid(), Region: c.Scope.Region, Runtimes: c.Runtimes}
+	file := serverFile{Address: listener.Addr().String(), PID: os.Getpid(), Region: c.Scope.Region, Runtimes: c.Runtimes, KeyFile: c.KeyFile}
 	if err := file.write(c.Data); err != nil {
 		return errors.Join(fmt.Errorf("write %s: %w", serverFileName, err), s.http.Close())
 	}
@@ -121,16 +126,20 @@ func (s *server) open(ctx context.Context) error {
 
 // openState opens what is kept: keys, records, packages.
 func (s *server) openState(ctx context.Context) error {
-	var err error
-	if s.keys, err = iam.Open(s.config.Data); err != nil {
+	if err := s.openKeys(ctx); err != nil {
 		return err
 	}
+	var err error
 	s.store, err = jetstream.Open(ctx, jetstream.Options{Dir: filepath.Join(s.config.Data, "store"), Logger: s.logger})
 	if err != nil {
 		return err
 	}
 	s.onClose(ignoringContext(s.store.Close))
-	if s.catalog, err = catalog.Open(ctx, s.store.Metadata(), catalog.Options{Logger: s.logger}); err != nil {
+	s.records, err = sealed.Open(ctx, sealed.Options{Metadata: s.store.Metadata(), Vault: s.vault, Logger: s.logger})
+	if err != nil {
+		return err
+	}
+	if s.catalog, err = catalog.Open(ctx, s.records, catalog.Options{Logger: s.logger}); err != nil {
 		return err
 	}
 	s.onClose(ignoringContext(s.catalog.Close))
@@ -139,6 +148,25 @@ func (s *server) openState(ctx context.Context) error {
 		return err
 	}
 	return s.code.Sweep(ctx, s.codeInUse())
+}
+
+// openKeys opens the master key and the access keys, and follows the latter.
+func (s *server) openKeys(ctx context.Context) (err error) {
+	if s.vault, err = openVault(s.config.Data, s.config.KeyFile); err != nil {
+		return err
+	}
+	if s.keys, err = iam.Open(s.config.Data, s.vault); err != nil {
+		return err
+	}
+	following, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var followed sync.WaitGroup
+	followed.Go(func() { s.keys.Follow(following, s.logger) })
+	s.onClose(func(context.Context) error {
+		cancel()
+		followed.Wait()
+		return nil
+	})
+	return nil
 }
 
 // codeInUse tells the packages of existing versions from those of deleted ones.

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"thaw/internal/iam"
+	"thaw/internal/vault"
 )
 
 // The tests are inside the package: a program has no other way in than its
@@ -45,13 +46,24 @@ func isolate(t *testing.T) (dataDir string) {
 	return dataDir
 }
 
-// startFake makes a data directory look like that of a running server.
-func startFake(t *testing.T, dataDir string) target {
+// openKeys makes the keys of a data directory, as the first start of a server does.
+func openKeys(t *testing.T, dataDir string) *iam.Keyring {
 	t.Helper()
-	keys, err := iam.Open(dataDir)
+	box, err := openVault(dataDir, filepath.Join(dataDir, vault.FileName))
 	if err != nil {
 		t.Fatal(err)
 	}
+	keys, err := iam.Open(dataDir, box)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys
+}
+
+// startFake makes a data directory look like that of a running server.
+func startFake(t *testing.T, dataDir string) target {
+	t.Helper()
+	keys := openKeys(t, dataDir)
 	server := newFakeServer(t, keys.First().ID)
 	file := serverFile{Address: strings.TrimPrefix(server.URL, "http://"), PID: os.Getpid(), Region: "us-east-1"}
 	if err := file.write(dataDir); err != nil {
@@ -244,7 +256,7 @@ func TestEveryVerbIsDocumented(t *testing.T) {
 		if cmd.Example == "" {
 			t.Errorf("thaw %s has no example", cmd.Name())
 		}
-		if cmd.Flags().Lookup("json") == nil && !slices.Contains([]string{"serve", "dev", "completion", "man"}, cmd.Name()) {
+		if cmd.Flag("json") == nil && !slices.Contains([]string{"serve", "dev", "completion", "man"}, cmd.Name()) {
 			t.Errorf("thaw %s has no --json", cmd.Name())
 		}
 	}
