@@ -83,6 +83,12 @@ A directory is zipped such that the same files always give the same package.
 		},
 	}
 	conn.addFlags(cmd)
+	d.addFlags(cmd, &env, &conn)
+	return cmd
+}
+
+// addFlags adds those that deploy and dev have in common.
+func (d *deployment) addFlags(cmd *cobra.Command, env *[]string, conn *connection) {
 	flags := cmd.Flags()
 	flags.StringVar(&d.name, "name", "", "the function's `name` (default: the directory's or the zip's)")
 	flags.StringVar(&d.runtime, "runtime", "", "runtime `identifier`, such as python3.12 (default: found out)")
@@ -91,10 +97,9 @@ A directory is zipped such that the same files always give the same package.
 	flags.StringVar(&d.arch, "arch", "", "`architecture`: x86_64 or arm64 (default: this machine's)")
 	flags.Int32Var(&d.memory, "memory", 0, "memory in `MB`, 128 to 10240")
 	flags.Int32Var(&d.timeout, "timeout", 0, "the longest an invocation may take, in `seconds`, 1 to 900")
-	flags.StringArrayVar(&env, "env", nil, "an environment variable as `K=V`; may be repeated")
+	flags.StringArrayVar(env, "env", nil, "an environment variable as `K=V`; may be repeated")
 	flags.DurationVar(&d.wait, "wait", 5*time.Minute, "the longest to wait until the function is ready")
 	completeFlagWith(cmd, "name", conn.completeFunctions(1))
-	return cmd
 }
 
 // complete checks the flags and fills in what does not depend on the code.
@@ -341,7 +346,7 @@ func (d *deployer) configuration(current *sdk.GetFunctionConfigurationOutput) (i
 func (d *deployer) untilReady(ctx context.Context) (*sdk.GetFunctionConfigurationOutput, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, d.wait, fmt.Errorf("%s is not ready after %s", d.name, d.wait))
 	defer cancel()
-	for pause := 20 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+	for pause := 5 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		got, err := d.client.GetFunctionConfiguration(ctx, &sdk.GetFunctionConfigurationInput{FunctionName: &d.name})
 		switch {
 		case err != nil && ctx.Err() != nil:

@@ -94,11 +94,12 @@ func showLogLine(w io.Writer, timestamps bool) func(any) error {
 type logReader struct {
 	target
 	function string
+	since    uint64 // what was read before
 }
 
 // read shows every line there is, page by page, and with follow those to come.
 func (r logReader) read(ctx context.Context, follow bool, show func(any) error) error {
-	for since := uint64(0); ; {
+	for since := r.since; ; {
 		wait := 0
 		if follow {
 			wait = logWait

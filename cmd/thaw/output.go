@@ -55,12 +55,16 @@ func (p painter) paint(colour, text string) string {
 
 // progress tells on standard error what a verb that takes a while is doing.
 type progress struct {
-	w     io.Writer
-	start time.Time
+	w      io.Writer
+	start  time.Time
+	silent bool
 }
 
 func newProgress(w io.Writer) progress { return progress{w: w, start: time.Now()} }
 
 func (p progress) step(format string, args ...any) {
+	if p.silent {
+		return
+	}
 	fmt.Fprintf(p.w, "%6.1f s  %s\n", time.Since(p.start).Seconds(), fmt.Sprintf(format, args...))
 }
