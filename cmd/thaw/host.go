@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,6 +27,9 @@ type host struct {
 	lookPath  func(name string) (string, error)
 	listen    func(address string) error
 	freeBytes func(dir string) (uint64, error)
+	// freeInodes is 0 where a file system does not count them.
+	freeInodes func(dir string) (uint64, error)
+	now        func() time.Time
 	// newGroup lists the files of a new control group below a mount point.
 	newGroup func(mount string) ([]string, error)
 }
@@ -38,16 +42,18 @@ func thisHost(dataDir, address, runtimes string) host {
 		}
 	}
 	return host{
-		root:      "/",
-		euid:      os.Geteuid(),
-		release:   kernelRelease(),
-		dataDir:   dataDir,
-		address:   address,
-		runtimes:  runtimes,
-		lookPath:  exec.LookPath,
-		listen:    tryListen,
-		freeBytes: freeBytes,
-		newGroup:  tryGroup,
+		root:       "/",
+		euid:       os.Geteuid(),
+		release:    kernelRelease(),
+		dataDir:    dataDir,
+		address:    address,
+		runtimes:   runtimes,
+		lookPath:   exec.LookPath,
+		listen:     tryListen,
+		freeBytes:  freeBytes,
+		freeInodes: freeInodes,
+		now:        time.Now,
+		newGroup:   tryGroup,
 	}
 }
 
@@ -109,21 +115,31 @@ func tryListen(address string) error {
 	return listener.Close()
 }
 
-// freeBytes asks the file system that a directory is on, or will be on once it
-// is made.
 func freeBytes(dir string) (uint64, error) {
+	stat, err := statfs(dir)
+	return stat.Bavail * uint64(stat.Bsize), err
+}
+
+func freeInodes(dir string) (uint64, error) {
+	stat, err := statfs(dir)
+	return stat.Ffree, err
+}
+
+// statfs asks the file system that a directory is on, or will be on once it is
+// made.
+func statfs(dir string) (unix.Statfs_t, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
-		return 0, err
+		return unix.Statfs_t{}, err
 	}
 	for {
 		var stat unix.Statfs_t
 		err := unix.Statfs(dir, &stat)
 		if err == nil {
-			return stat.Bavail * uint64(stat.Bsize), nil
+			return stat, nil
 		}
 		if !errors.Is(err, fs.ErrNotExist) || dir == "/" {
-			return 0, &fs.PathError{Op: "statfs", Path: dir, Err: err}
+			return unix.Statfs_t{}, &fs.PathError{Op: "statfs", Path: dir, Err: err}
 		}
 		dir = filepath.Dir(dir)
 	}
