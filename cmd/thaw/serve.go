@@ -25,7 +25,9 @@ type Config struct {
 	Runtimes string
 	KeyFile  string // empty means master.key in Data
 	Auth     string // "sigv4" or "none"
-	Scope    lambda.Scope
+	// AcceptOlderStore takes a store that is behind the copy of its records.
+	AcceptOlderStore bool
+	Scope            lambda.Scope
 
 	AccountConcurrency int
 	MaxEnvironments    int
@@ -80,6 +82,7 @@ running invocations have --stop-grace to finish.`,
 	f.StringVar(&c.Data, "data", defaultDataDir(), "`directory` of everything that is kept")
 	f.StringVar(&c.Runtimes, "runtimes", defaultRuntimesDir(), "`directory` of the managed runtimes")
 	f.StringVar(&c.KeyFile, "key-file", "", "`file` with the master key, made if there is none (default master.key in the data directory)")
+	f.BoolVar(&c.AcceptOlderStore, "accept-older-store", false, "start also when the store is older or emptier than it was seen to be")
 	f.StringVar(&c.Auth, "auth", authSigV4, "who may call: sigv4 (signed requests) or none (everybody, on loopback only)")
 	f.StringVar(&c.Scope.Region, "region", c.Scope.Region, "region that the server stands for")
 	f.StringVar(&c.Scope.Account, "account", c.Scope.Account, "account that the server stands for, twelve digits")

@@ -29,6 +29,7 @@ import (
 	"thaw/internal/sandbox/native"
 	"thaw/internal/sigv4"
 	"thaw/internal/store/jetstream"
+	"thaw/internal/store/mirror"
 	"thaw/internal/store/sealed"
 	"thaw/internal/telemetry/logs"
 	"thaw/internal/vault"
@@ -43,6 +44,7 @@ type server struct {
 	vault    *vault.Vault
 	keys     *iam.Keyring
 	store    *jetstream.Store
+	mirror   *mirror.Mirror   // of store
 	records  *sealed.Metadata // of store
 	code     *code.Packages
 	catalog  *catalog.Catalog
@@ -135,6 +137,9 @@ func (s *server) openState(ctx context.Context) error {
 		return err
 	}
 	s.onClose(ignoringContext(s.store.Close))
+	if err := s.openMirror(ctx); err != nil {
+		return err
+	}
 	s.records, err = sealed.Open(ctx, sealed.Options{Metadata: s.store.Metadata(), Vault: s.vault, Logger: s.logger})
 	if err != nil {
 		return err
@@ -166,6 +171,23 @@ func (s *server) openKeys(ctx context.Context) (err error) {
 		followed.Wait()
 		return nil
 	})
+	return nil
+}
+
+// openMirror refuses a store that is behind what was seen of it.
+func (s *server) openMirror(ctx context.Context) (err error) {
+	s.mirror, err = mirror.Open(ctx, mirror.Options{
+		Path: filepath.Join(s.config.Data, mirror.FileName), Metadata: s.store.Metadata(),
+		Accept: s.config.AcceptOlderStore, Logger: s.logger,
+	})
+	if errors.Is(err, mirror.ErrBehind) {
+		return fmt.Errorf("%w: were files of %s lost or set back? Put them back, or go on with what is there by --accept-older-store, once",
+			err, s.config.Data)
+	}
+	if err != nil {
+		return err
+	}
+	s.onClose(ignoringContext(s.mirror.Close))
 	return nil
 }
 
