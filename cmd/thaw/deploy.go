@@ -36,6 +36,7 @@ type deployment struct {
 	timeout int32
 	env     map[string]string
 	wait    time.Duration
+	method  bundleMethod
 }
 
 // defaultRole is what a new function is given: the service wants a role's ARN,
@@ -44,7 +45,7 @@ const defaultRole = "arn:aws:iam::000000000000:role/thaw"
 
 func newDeployCommand() *cobra.Command {
 	var conn connection
-	var d deployment
+	d := deployment{method: compressed}
 	var env []string
 	cmd := &cobra.Command{
 		Use:   "deploy DIR|ZIP",
@@ -239,7 +240,7 @@ func (d *deployer) pack(ctx context.Context, runtimes []string) ([]byte, error) 
 		return d.compileJava(ctx)
 	}
 	d.progress.step("zipping %s", d.source)
-	return bundleDir(d.source)
+	return bundleDir(d.source, d.method)
 }
 
 // compile builds Go sources to the one program that a custom runtime starts.
@@ -264,7 +265,7 @@ func (d *deployer) compile(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return bundleFile("bootstrap", content)
+	return bundleFile("bootstrap", content, d.method)
 }
 
 func (d *deployer) create(ctx context.Context, code []byte) error {
@@ -293,8 +294,10 @@ func (d *deployer) create(ctx context.Context, code []byte) error {
 // update sends what differs: an update of the code ends every idle execution
 // environment, so that the same code is not sent again.
 func (d *deployer) update(ctx context.Context, code []byte, current *sdk.GetFunctionConfigurationOutput) error {
-	if _, err := d.untilReady(ctx); err != nil {
-		return err
+	if !isReady(current.State, current.LastUpdateStatus) {
+		if _, err := d.untilReady(ctx); err != nil {
+			return err
+		}
 	}
 	if digest := sha256.Sum256(code); base64.StdEncoding.EncodeToString(digest[:]) == aws.ToString(current.CodeSha256) {
 		d.progress.step("the code of %s is the same", d.name)
@@ -357,7 +360,7 @@ func (d *deployer) untilReady(ctx context.Context) (*sdk.GetFunctionConfiguratio
 			return nil, fmt.Errorf("%s cannot be made ready: %s", d.name, aws.ToString(got.StateReason))
 		case got.LastUpdateStatus == types.LastUpdateStatusFailed:
 			return nil, fmt.Errorf("the update of %s has failed: %s", d.name, aws.ToString(got.LastUpdateStatusReason))
-		case got.State != types.StatePending && got.LastUpdateStatus != types.LastUpdateStatusInProgress:
+		case isReady(got.State, got.LastUpdateStatus):
 			return got, nil
 		}
 		select {
@@ -366,6 +369,10 @@ func (d *deployer) untilReady(ctx context.Context) (*sdk.GetFunctionConfiguratio
 		case <-time.After(pause):
 		}
 	}
+}
+
+func isReady(state types.State, update types.LastUpdateStatus) bool {
+	return state != types.StatePending && update != types.LastUpdateStatusInProgress
 }
 
 func optional(n int32) *int32 {

@@ -12,7 +12,7 @@ import (
 
 func newDevCommand() *cobra.Command {
 	var conn connection
-	var d deployment
+	d := deployment{method: stored}
 	var env []string
 	cmd := &cobra.Command{
 		Use:   "dev DIR",

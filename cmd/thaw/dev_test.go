@@ -24,8 +24,8 @@ func TestAwaitSave(t *testing.T) {
 		after time.Duration   // from the first change on
 	}{
 		{"one change", nil, quiet},
-		{"an editor's burst", []time.Duration{time.Millisecond, 10 * time.Millisecond}, 11*time.Millisecond + quiet},
-		{"without end", repeated(10*time.Millisecond, 200), longestSave},
+		{"an editor's burst", []time.Duration{time.Millisecond, 8 * time.Millisecond}, 9*time.Millisecond + quiet},
+		{"without end", repeated(5*time.Millisecond, 200), longestSave},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -98,7 +98,7 @@ func (d *deployer) compileJava(ctx context.Context) ([]byte, error) {
 			return nil, err
 		}
 	}
-	return bundleDir(out)
+	return bundleDir(out, d.method)
 }
 
 // copyTree copies a directory's files, if there is such a directory.

@@ -89,7 +89,7 @@ func TestDeployJava(t *testing.T) {
 				t.Fatal(err)
 			}
 			writeFile(t, filepath.Join(dir, "src/main/resources/words.txt"), "hello\n")
-			d := deployer{deployment: deployment{source: dir, arch: "x86_64"}, progress: newProgress(io.Discard)}
+			d := deployer{deployment: deployment{source: dir, arch: "x86_64", method: compressed}, progress: newProgress(io.Discard)}
 			code, err := d.pack(t.Context(), nil)
 			if err != nil {
 				t.Fatal(err)
@@ -108,7 +108,7 @@ func TestDeployJava(t *testing.T) {
 					t.Errorf("no %s among %v", want, names)
 				}
 			}
-			again := deployer{deployment: deployment{source: dir, arch: "x86_64"}, progress: newProgress(io.Discard)}
+			again := deployer{deployment: deployment{source: dir, arch: "x86_64", method: compressed}, progress: newProgress(io.Discard)}
 			if second, err := again.pack(t.Context(), nil); err != nil || !bytes.Equal(second, code) {
 				t.Errorf("the same sources make another package: %v", err)
 			}

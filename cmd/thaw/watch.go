@@ -146,7 +146,7 @@ func isScratch(name string) bool {
 const (
 	// quiet is how long nothing must change until a save is taken to be over, and
 	// longestSave when it is taken to be over in any case.
-	quiet       = 15 * time.Millisecond
+	quiet       = 10 * time.Millisecond
 	longestSave = 500 * time.Millisecond
 )
 
