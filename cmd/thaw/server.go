@@ -307,13 +307,17 @@ func (s *server) openAPI(context.Context) error {
 		Logger:   s.logger,
 	})
 	own := api.Verified(apilogs.New(apilogs.Options{Store: s.logs, Group: s.logGroup}))
+	backups := api.Verified(s.serveBackup())
 	s.http = &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if strings.HasPrefix(r.URL.Path, apilogs.Path) {
+			switch {
+			case strings.HasPrefix(r.URL.Path, apilogs.Path):
 				own.ServeHTTP(w, r)
-				return
+			case r.URL.Path == backupPath:
+				backups.ServeHTTP(w, r)
+			default:
+				api.ServeHTTP(w, r)
 			}
-			api.ServeHTTP(w, r)
 		}),
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       readTimeout,
