@@ -64,6 +64,7 @@ tool that speaks to AWS Lambda: eval "$(thaw env)" points them here.`,
 		newRestoreCommand(),
 		newDoctorCommand(),
 		newCompletionCommand(),
+		newManCommand(),
 		newVersionCommand(),
 		newExitCodesTopic(),
 	)

@@ -61,7 +61,12 @@ and control groups.
 Requests must be signed with an access key of the data directory ("thaw env"
 shows the first one); --auth none lets everybody in, and is refused unless the
 server listens on loopback only. SIGTERM or Ctrl-C ends it in good order:
-running invocations have --stop-grace to finish.`,
+running invocations have --stop-grace to finish. SIGHUP makes it go on as the
+program that is now in the place of its own: that is how it is upgraded.
+
+The socket stays open meanwhile, so that clients wait and none is refused. A
+socket that a service manager has opened (LISTEN_FDS) is taken instead of
+--listen.`,
 		Example: `  sudo thaw serve
   sudo thaw serve --data ./data --listen 127.0.0.1:4567
   sudo thaw serve --auth none --keep-alive 1m`,
@@ -74,7 +79,11 @@ running invocations have --stop-grace to finish.`,
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), c, logger)
+			next, err := serve(cmd.Context(), c, logger)
+			if err != nil || next == nil {
+				return err
+			}
+			return next.become()
 		},
 	}
 	f := cmd.Flags()

@@ -8,9 +8,11 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -58,42 +60,101 @@ type server struct {
 	closers []func(context.Context) error
 }
 
-// serve runs a server until ctx ends, and then ends it in good order.
-func serve(ctx context.Context, c Config, logger *slog.Logger) (err error) {
+// serve runs a server until ctx ends, and then ends it in good order. If it is to
+// go on as another program, it returns that one.
+func serve(ctx context.Context, c Config, logger *slog.Logger) (next *successor, err error) {
 	s := &server{config: c, logger: logger}
 	defer func() {
 		// Ends even if the stop itself was interrupted; each part has its own limit.
 		err = errors.Join(err, s.close(context.WithoutCancel(ctx)))
 	}()
-	if err := s.open(ctx); err != nil {
-		return err
-	}
-	listener, err := net.Listen("tcp", c.Listen)
+	// Before all else, so that clients of a server that takes another's place wait
+	// instead of being refused.
+	listener, err := listen(c.Listen)
 	if err != nil {
-		return fmt.Errorf("listen: %w", err)
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	defer listener.Close()
+	if c.Auth == authNone && !isLoopback(listener.Addr()) {
+		return nil, fmt.Errorf("--auth none works on a loopback address only, and the socket is at %s", listener.Addr())
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	// From here on: SIGHUP ends a program that does not ask for it.
+	replace := make(chan os.Signal, 1)
+	signal.Notify(replace, syscall.SIGHUP)
+	if err := s.open(ctx); err != nil {
+		return nil, err
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- s.http.Serve(listener) }()
-	file := serverFile{Address: listener.Addr().String(), PID: os.Getpid(), Region: c.Scope.Region, Runtimes: c.Runtimes, KeyFile: c.KeyFile}
+	if err := s.announce(listener.Addr()); err != nil {
+		return nil, errors.Join(err, s.http.Close())
+	}
+	defer func() {
+		if next == nil || err != nil {
+			os.Remove(filepath.Join(c.Data, serverFileName))
+		}
+	}()
+	next, err = s.untilEnd(ctx, failed, replace, func() (*successor, error) { return newSuccessor(ctx, program, listener) })
+	if err != nil {
+		return nil, err
+	}
+	s.drain(ctx, next != nil)
+	<-failed
+	if ctx.Err() != nil {
+		return nil, nil // told to end, perhaps on its way to the next program
+	}
+	return next, nil
+}
+
+// announce tells clients and the service manager that the server is there.
+func (s *server) announce(address net.Addr) error {
+	c := s.config
+	file := serverFile{Address: address.String(), PID: os.Getpid(), Region: c.Scope.Region, Runtimes: c.Runtimes, KeyFile: c.KeyFile}
 	if err := file.write(c.Data); err != nil {
-		return errors.Join(fmt.Errorf("write %s: %w", serverFileName, err), s.http.Close())
+		return fmt.Errorf("write %s: %w", serverFileName, err)
 	}
-	defer os.Remove(filepath.Join(c.Data, serverFileName))
-	logger.Info("ready", "address", file.Address, "data", c.Data, "auth", c.Auth, "functions", len(s.catalog.Functions()))
-	select {
-	case err = <-failed:
-		return fmt.Errorf("serve: %w", err)
-	case <-ctx.Done():
+	s.logger.Info("ready", "address", file.Address, "data", c.Data, "auth", c.Auth, "functions", len(s.catalog.Functions()))
+	return notifyManager("READY=1")
+}
+
+// untilEnd waits until the server is told to end, or SIGHUP to go on as what is
+// now in the place of its program. A program that does not run changes nothing.
+func (s *server) untilEnd(ctx context.Context, failed <-chan error, replace <-chan os.Signal, find func() (*successor, error)) (*successor, error) {
+	for {
+		select {
+		case err := <-failed:
+			return nil, fmt.Errorf("serve: %w", err)
+		case <-ctx.Done():
+			return nil, nil
+		case <-replace:
+		}
+		next, err := find()
+		if err == nil {
+			return next, nil
+		}
+		s.logger.Error("the server goes on as it is", "error", err)
 	}
-	logger.Info("stopping", "grace", c.StopGrace)
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.StopGrace)
+}
+
+// drain lets running requests finish. Requests that come on new connections wait
+// for the next server, if there is to be one.
+func (s *server) drain(ctx context.Context, goesOn bool) {
+	s.logger.Info("stopping", "grace", s.config.StopGrace, "goes_on", goesOn)
+	if !goesOn {
+		if err := notifyManager("STOPPING=1"); err != nil {
+			s.logger.Warn("the service manager does not listen", "error", err)
+		}
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.StopGrace)
 	defer cancel()
 	if err := s.http.Shutdown(grace); err != nil {
-		logger.Warn("requests were cut off", "error", err)
+		s.logger.Warn("requests were cut off", "error", err)
 		s.http.Close()
 	}
-	<-failed
-	return nil
 }
 
 // onClose remembers how to end a part that was opened.

@@ -22,8 +22,9 @@ const everything = "everything"
 var house = []row{
 	{
 		// txtar holds the templates of init: each is one text that a person can read.
+		// pflag is cobra's own: the flags that manual pages list.
 		folder: "cmd/thaw", imports: []string{everything},
-		modules: []string{"github.com/spf13/cobra", "golang.org/x/term", "golang.org/x/sys", "github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go", "golang.org/x/tools/txtar"},
+		modules: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/term", "golang.org/x/sys", "github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go", "golang.org/x/tools/txtar"},
 		why:     "it wires everything, and its verbs are ordinary clients of the API, by the SDK that any client uses",
 	},
 	{

@@ -115,8 +115,8 @@ func needRuntime(t *testing.T, language string) {
 // may be another after a restart.
 type server struct {
 	program, data, address string
-	flags                  []string
 	log                    *lockedBuffer
+	wrap                   func(*exec.Cmd) // changes how it is started, if set
 	cmd                    *exec.Cmd
 	ended                  chan struct{}
 }
@@ -127,12 +127,18 @@ const (
 )
 
 // startServer starts one for a test, which ends with it.
-func startServer(t *testing.T, flags ...string) *server {
+func startServer(t *testing.T) *server { return startServerOf(t, program(t)) }
+
+// startServerOf starts one of another program, or in another way.
+func startServerOf(t *testing.T, program string, options ...func(*server)) *server {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		missing(t, "sandboxes need root")
 	}
-	s := &server{program: program(t), data: filepath.Join(t.TempDir(), "data"), address: freeAddress(t), flags: flags, log: &lockedBuffer{}}
+	s := &server{program: program, data: filepath.Join(t.TempDir(), "data"), address: freeAddress(t), log: &lockedBuffer{}}
+	for _, option := range options {
+		option(s)
+	}
 	s.start(t)
 	t.Cleanup(func() {
 		s.stop(t)
@@ -162,8 +168,10 @@ func (s *server) start(t *testing.T) {
 }
 
 func (s *server) spawn(runtimes string) error {
-	args := append([]string{"serve", "--listen", s.address, "--data", s.data, "--runtimes", runtimes}, s.flags...)
-	cmd := exec.Command(s.program, args...)
+	cmd := exec.Command(s.program, "serve", "--listen", s.address, "--data", s.data, "--runtimes", runtimes)
+	if s.wrap != nil {
+		s.wrap(cmd)
+	}
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent"}
 	cmd.Stderr = s.log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
