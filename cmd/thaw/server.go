@@ -30,6 +30,7 @@ import (
 	"thaw/internal/runtimes"
 	"thaw/internal/sandbox/native"
 	"thaw/internal/sigv4"
+	"thaw/internal/store"
 	"thaw/internal/store/jetstream"
 	"thaw/internal/store/mirror"
 	"thaw/internal/store/sealed"
@@ -198,11 +199,7 @@ func (s *server) openState(ctx context.Context) error {
 		return err
 	}
 	s.onClose(ignoringContext(s.store.Close))
-	if err := s.openMirror(ctx); err != nil {
-		return err
-	}
-	s.records, err = sealed.Open(ctx, sealed.Options{Metadata: s.store.Metadata(), Vault: s.vault, Logger: s.logger})
-	if err != nil {
+	if err := s.openRecords(ctx); err != nil {
 		return err
 	}
 	if s.catalog, err = catalog.Open(ctx, s.records, catalog.Options{Logger: s.logger}); err != nil {
@@ -235,11 +232,13 @@ func (s *server) openKeys(ctx context.Context) (err error) {
 	return nil
 }
 
-// openMirror refuses a store that is behind what was seen of it.
-func (s *server) openMirror(ctx context.Context) (err error) {
+// openRecords refuses a store that is behind what was seen of it, and puts the
+// encryption in front of it.
+func (s *server) openRecords(ctx context.Context) (err error) {
+	entries := []store.Entry{}
 	s.mirror, err = mirror.Open(ctx, mirror.Options{
 		Path: filepath.Join(s.config.Data, mirror.FileName), Metadata: s.store.Metadata(),
-		Accept: s.config.AcceptOlderStore, Logger: s.logger,
+		Accept: s.config.AcceptOlderStore, Each: func(e store.Entry) { entries = append(entries, e) }, Logger: s.logger,
 	})
 	if errors.Is(err, mirror.ErrBehind) {
 		return fmt.Errorf("%w: were files of %s lost or set back? Put them back, or go on with what is there by --accept-older-store, once",
@@ -249,7 +248,8 @@ func (s *server) openMirror(ctx context.Context) (err error) {
 		return err
 	}
 	s.onClose(ignoringContext(s.mirror.Close))
-	return nil
+	s.records, err = sealed.Open(ctx, sealed.Options{Metadata: s.store.Metadata(), Records: entries, Vault: s.vault, Logger: s.logger})
+	return err
 }
 
 // codeInUse tells the packages of existing versions from those of deleted ones.

@@ -41,6 +41,9 @@ type Options struct {
 	// Accept takes a store that is behind: the old mirror is set aside and a new
 	// one begun.
 	Accept bool
+	// Each, if there is one, is shown every record of the store: reading them all
+	// is most of what a start takes.
+	Each   func(store.Entry)
 	Logger *slog.Logger
 	Now    func() time.Time // nil means time.Now
 }
@@ -99,6 +102,11 @@ func (m *Mirror) open(ctx, following context.Context, o Options) (<-chan store.C
 		}
 		if err := m.setAside(o, err); err != nil {
 			return changes, err
+		}
+	}
+	if o.Each != nil {
+		for _, e := range now.entries {
+			o.Each(e)
 		}
 	}
 	return changes, m.file.catchUp(now)

@@ -28,8 +28,11 @@ const MaxValue = store.MaxValue - vault.Overhead
 // Options configures Open.
 type Options struct {
 	Metadata store.Metadata // of an engine
-	Vault    *vault.Vault
-	Logger   *slog.Logger
+	// Records is what the engine holds, for a caller who has just read it all; nil
+	// means that Open reads it.
+	Records []store.Entry
+	Vault   *vault.Vault
+	Logger  *slog.Logger
 }
 
 // Metadata is a store.Metadata over another one.
@@ -49,7 +52,7 @@ func Open(ctx context.Context, o Options) (*Metadata, error) {
 		return nil, errors.New("open sealed records: Metadata, Vault and Logger are required")
 	}
 	m := &Metadata{inner: o.Metadata, vault: o.Vault, logger: o.Logger}
-	stale, err := m.check(ctx)
+	stale, err := m.check(ctx, o.Records)
 	if err != nil {
 		return nil, fmt.Errorf("open sealed records: %w", err)
 	}
@@ -66,7 +69,26 @@ func Open(ctx context.Context, o Options) (*Metadata, error) {
 }
 
 // check returns the records to be sealed anew, unsealed.
-func (m *Metadata) check(ctx context.Context) (stale []store.Entry, err error) {
+func (m *Metadata) check(ctx context.Context, entries []store.Entry) (stale []store.Entry, err error) {
+	if entries == nil {
+		if entries, err = m.read(ctx); err != nil {
+			return nil, err
+		}
+	}
+	for _, stored := range entries {
+		e, err := m.unseal(stored)
+		if err != nil {
+			return nil, err
+		}
+		if !m.vault.IsCurrent(stored.Value) {
+			stale = append(stale, e)
+		}
+	}
+	return stale, nil
+}
+
+// read is everything that the engine holds.
+func (m *Metadata) read(ctx context.Context) (entries []store.Entry, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	changes, err := m.inner.Watch(ctx, "")
 	if err != nil {
@@ -80,15 +102,9 @@ func (m *Metadata) check(ctx context.Context) (stale []store.Entry, err error) {
 	}()
 	for change := range changes {
 		if change.Synced {
-			return stale, nil
+			return entries, nil
 		}
-		e, err := m.unseal(change.Entry)
-		if err != nil {
-			return nil, err
-		}
-		if !m.vault.IsCurrent(change.Value) {
-			stale = append(stale, e)
-		}
+		entries = append(entries, change.Entry)
 	}
 	return nil, errors.Join(errors.New("the watch ended before all records were read"), ctx.Err())
 }
