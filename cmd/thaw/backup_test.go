@@ -13,6 +13,7 @@ import (
 
 	"thaw/internal/iam"
 	"thaw/internal/lambda"
+	"thaw/internal/store/jetstream"
 	"thaw/internal/store/mirror"
 	"thaw/internal/vault"
 )
@@ -107,6 +108,33 @@ func TestNothingSecretInPlain(t *testing.T) {
 	defer closeServerState(t, again)
 	if r, ok := again.catalog.Function("f"); !ok || r.Function.Latest.Environment["SECRET"] != environmentValue {
 		t.Errorf("after a restart the function is %+v, %v", r.Function, ok)
+	}
+}
+
+// TestPlainRecordsOfBefore: a store from before encryption is sealed, and the
+// copy of its records never sees them in the clear.
+func TestPlainRecordsOfBefore(t *testing.T) {
+	dir := isolate(t)
+	engine, err := jetstream.Open(t.Context(), jetstream.Options{Dir: filepath.Join(dir, "store"), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	record := `{"v":1,"function":{"name":"f","latest":{"number":"$LATEST","environment":{"SECRET":"` + environmentValue + `"}}}}`
+	if _, err := engine.Metadata().Put(t.Context(), "function/f", []byte(record), 0); err != nil {
+		t.Fatal(err)
+	}
+	engine.Close()
+	s := openServerState(t, dir)
+	defer closeServerState(t, s)
+	if r, ok := s.catalog.Function("f"); !ok || r.Function.Latest.Environment["SECRET"] != environmentValue {
+		t.Errorf("the function is %+v, %v", r.Function, ok)
+	}
+	e, err := s.store.Metadata().Get(t.Context(), "function/f")
+	if err != nil || !s.vault.IsCurrent(e.Value) {
+		t.Errorf("the engine has %q, %v", e.Value, err)
+	}
+	if content, err := os.ReadFile(filepath.Join(dir, mirror.FileName)); err != nil || bytes.Contains(content, []byte(environmentValue)) {
+		t.Errorf("the copy of the records has the value in the clear, %v", err)
 	}
 }
 

@@ -233,12 +233,16 @@ func (s *server) openKeys(ctx context.Context) (err error) {
 }
 
 // openRecords refuses a store that is behind what was seen of it, and puts the
-// encryption in front of it.
+// encryption in front of it: in this order, and before the copy sees a record
+// that is not sealed yet.
 func (s *server) openRecords(ctx context.Context) (err error) {
-	entries := []store.Entry{}
+	seal := func(ctx context.Context, records []store.Entry) (err error) {
+		s.records, err = sealed.Open(ctx, sealed.Options{Metadata: s.store.Metadata(), Records: records, Vault: s.vault, Logger: s.logger})
+		return err
+	}
 	s.mirror, err = mirror.Open(ctx, mirror.Options{
 		Path: filepath.Join(s.config.Data, mirror.FileName), Metadata: s.store.Metadata(),
-		Accept: s.config.AcceptOlderStore, Each: func(e store.Entry) { entries = append(entries, e) }, Logger: s.logger,
+		Accept: s.config.AcceptOlderStore, Before: seal, Logger: s.logger,
 	})
 	if errors.Is(err, mirror.ErrBehind) {
 		return fmt.Errorf("%w: were files of %s lost or set back? Put them back, or go on with what is there by --accept-older-store, once",
@@ -248,8 +252,7 @@ func (s *server) openRecords(ctx context.Context) (err error) {
 		return err
 	}
 	s.onClose(ignoringContext(s.mirror.Close))
-	s.records, err = sealed.Open(ctx, sealed.Options{Metadata: s.store.Metadata(), Records: entries, Vault: s.vault, Logger: s.logger})
-	return err
+	return nil
 }
 
 // codeInUse tells the packages of existing versions from those of deleted ones.

@@ -24,13 +24,13 @@ const maxExpires = 7 * 24 * time.Hour
 func parseAuthorization(header string) (authorization, error) {
 	var a authorization
 	rest, ok := strings.CutPrefix(header, algorithm)
-	if !ok || rest == "" || (rest[0] != ' ' && rest[0] != '\t') {
+	if !ok || rest == "" || rest[0] != ' ' {
 		scheme, _, _ := strings.Cut(header, " ")
 		return a, incomplete("Unsupported AWS 'algorithm': '%s'.", scheme)
 	}
 	var credential, signature string
 	for part := range strings.SplitSeq(rest, ",") {
-		part = strings.TrimSpace(part)
+		part = strings.Trim(part, " ")
 		name, value, ok := strings.Cut(part, "=")
 		if !ok {
 			return a, incomplete("'%s' not a valid key=value pair (missing equal-sign) in Authorization header.", part)

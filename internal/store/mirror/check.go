@@ -25,6 +25,15 @@ type snapshot struct {
 	entries map[string]store.Entry
 }
 
+func (s *snapshot) apply(c store.Change) {
+	if c.Deleted {
+		delete(s.entries, c.Key)
+	} else {
+		s.entries[c.Key] = c.Entry
+	}
+	s.newest = max(s.newest, c.Revision)
+}
+
 // compare tells whether the store can have come out of the mirror's state by
 // further changes: none of its revisions is older, each is newer than the
 // mirror's own or equal to it in full, and there were enough changes for all

@@ -21,7 +21,9 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -41,9 +43,9 @@ type Options struct {
 	// Accept takes a store that is behind: the old mirror is set aside and a new
 	// one begun.
 	Accept bool
-	// Each, if there is one, is shown every record of the store: reading them all
-	// is most of what a start takes.
-	Each   func(store.Entry)
+	// Before, if there is one, is shown the records of a store that is not behind,
+	// before any of them is copied. It may change them, to seal them, say.
+	Before func(ctx context.Context, records []store.Entry) error
 	Logger *slog.Logger
 	Now    func() time.Time // nil means time.Now
 }
@@ -104,9 +106,9 @@ func (m *Mirror) open(ctx, following context.Context, o Options) (<-chan store.C
 			return changes, err
 		}
 	}
-	if o.Each != nil {
-		for _, e := range now.entries {
-			o.Each(e)
+	if o.Before != nil {
+		if err := before(ctx, o, now, changes); err != nil {
+			return changes, err
 		}
 	}
 	return changes, m.file.catchUp(now)
@@ -141,12 +143,34 @@ func initial(ctx context.Context, changes <-chan store.Change, newest store.Revi
 			if c.Synced {
 				return s, nil
 			}
-			s.entries[c.Key] = c.Entry
-			s.newest = max(s.newest, c.Revision)
+			s.apply(c)
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
 	}
+}
+
+// before lets the records be changed and brings the snapshot up to that.
+func before(ctx context.Context, o Options, now *snapshot, changes <-chan store.Change) error {
+	if err := o.Before(ctx, slices.Collect(maps.Values(now.entries))); err != nil {
+		return err
+	}
+	newest, err := o.Metadata.Newest(ctx)
+	if err != nil {
+		return err
+	}
+	for now.newest < newest {
+		select {
+		case c, ok := <-changes:
+			if !ok {
+				return errors.New("the watch ended")
+			}
+			now.apply(c)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 func (m *Mirror) follow(ctx context.Context, changes <-chan store.Change) {

@@ -2,6 +2,7 @@ package mirror_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -168,6 +169,29 @@ func TestFollow(t *testing.T) {
 	})
 }
 
+// TestBefore: what is changed before the copy is written is copied as changed.
+func TestBefore(t *testing.T) {
+	path := filepath.Join(t.TempDir(), mirror.FileName)
+	m := build(t, "put a plain, put b plain, put c plain")
+	before := func(_ context.Context, records []store.Entry) error {
+		if len(records) != 3 {
+			t.Errorf("shown %d records, want 3", len(records))
+		}
+		replay(t, m, "put a sealed, put b sealed, delete c")
+		return nil
+	}
+	opened, err := mirror.Open(t.Context(), mirror.Options{Path: path, Metadata: m, Before: before, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened.Close()
+	content, err := os.ReadFile(path)
+	if err != nil || bytes.Contains(content, []byte("plain")) || bytes.Count(content, []byte("sealed")) != 2 {
+		t.Errorf("the copy is %q, %v", content, err)
+	}
+	see(t, path, m)
+}
+
 // TestBrokenFiles cuts the file at each byte, and changes each: what is left is a
 // copy that knows less, or nothing, and never one that refuses its own store.
 func TestBrokenFiles(t *testing.T) {
@@ -213,6 +237,26 @@ func TestNotAMirror(t *testing.T) {
 	if content, _ := os.ReadFile(path); string(content) != "something else" {
 		t.Errorf("the file is now %q", content)
 	}
+}
+
+// FuzzReadFile: whatever is in the file, reading it ends, and reads the same again.
+func FuzzReadFile(f *testing.F) {
+	f.Add([]byte("THAWMIR1"))
+	f.Add([]byte("THAWMIR1\x00\x00\x00\x0b\x00\x00\x00\x00\x03aaaaaaaa\x00\x00"))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		path := filepath.Join(t.TempDir(), mirror.FileName)
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		newest, revisions, err := mirror.ReadFile(path)
+		if err != nil {
+			return
+		}
+		again, same, err := mirror.ReadFile(path)
+		if err != nil || again != newest || !cmp.Equal(revisions, same) {
+			t.Errorf("read again: %d %v %v, first %d %v", again, same, err, newest, revisions)
+		}
+	})
 }
 
 // TestHistories lets stores go on in any way, with the mirror opened at any

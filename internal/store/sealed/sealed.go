@@ -28,8 +28,8 @@ const MaxValue = store.MaxValue - vault.Overhead
 // Options configures Open.
 type Options struct {
 	Metadata store.Metadata // of an engine
-	// Records is what the engine holds, for a caller who has just read it all; nil
-	// means that Open reads it.
+	// Records is what the engine holds, for a caller who has just read it all; if
+	// there are none, Open reads it.
 	Records []store.Entry
 	Vault   *vault.Vault
 	Logger  *slog.Logger
@@ -70,7 +70,7 @@ func Open(ctx context.Context, o Options) (*Metadata, error) {
 
 // check returns the records to be sealed anew, unsealed.
 func (m *Metadata) check(ctx context.Context, entries []store.Entry) (stale []store.Entry, err error) {
-	if entries == nil {
+	if len(entries) == 0 {
 		if entries, err = m.read(ctx); err != nil {
 			return nil, err
 		}
