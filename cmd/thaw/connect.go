@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"os"
@@ -202,13 +203,20 @@ func privateError(dir string, err error) error {
 // client makes the client of the Lambda API. It does not try again by itself: a
 // second attempt would run a function twice, and hide what an operator wants to
 // see.
-func (t target) client() *lambda.Client {
+func (t target) client() *lambda.Client { return t.clientOver(t.httpClient()) }
+
+// uploader is a client that shows on a terminal how far a long request is.
+func (t target) uploader(w io.Writer) *lambda.Client {
+	return t.clientOver(withMeter(t.httpClient(), w))
+}
+
+func (t target) clientOver(client httpDoer) *lambda.Client {
 	return lambda.New(lambda.Options{
 		Region:       t.Region,
 		BaseEndpoint: aws.String(t.Endpoint),
 		Credentials:  t.credentials(),
 		Retryer:      aws.NopRetryer{},
-		HTTPClient:   t.httpClient(),
+		HTTPClient:   client,
 		AppID:        "thaw",
 	})
 }

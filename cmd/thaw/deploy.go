@@ -74,7 +74,7 @@ A directory is zipped such that the same files always give the same package.
 			if err != nil {
 				return err
 			}
-			run := deployer{deployment: d, client: t.client(), progress: newProgress(cmd.ErrOrStderr())}
+			run := deployer{deployment: d, client: t.uploader(cmd.ErrOrStderr()), progress: newProgress(cmd.ErrOrStderr())}
 			ready, _ := installedRuntimes(t.Runtimes)
 			result, err := run.deploy(cmd.Context(), ready)
 			if err != nil {
@@ -350,6 +350,9 @@ func (d *deployer) untilReady(ctx context.Context) (*sdk.GetFunctionConfiguratio
 	ctx, cancel := context.WithTimeoutCause(ctx, d.wait, fmt.Errorf("%s is not ready after %s", d.name, d.wait))
 	defer cancel()
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		if pause == time.Second { // once, after as long a time
+			d.progress.once("waiting until %s is ready", d.name)
+		}
 		got, err := d.client.GetFunctionConfiguration(ctx, &sdk.GetFunctionConfigurationInput{FunctionName: &d.name})
 		switch {
 		case err != nil && ctx.Err() != nil:

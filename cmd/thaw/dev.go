@@ -101,7 +101,7 @@ func (d *developer) deploy(ctx context.Context, first bool) (deployResult, error
 	if err != nil {
 		return deployResult{}, err
 	}
-	run := deployer{deployment: d.deployment, client: t.client(), progress: newProgress(d.errs)}
+	run := deployer{deployment: d.deployment, client: t.uploader(d.errs), progress: newProgress(d.errs)}
 	run.progress.silent = !first
 	if !first {
 		run.env = nil // as they were given once; the same ones again would change the function

@@ -36,7 +36,7 @@ func hostChecks() []check {
 			Fix: fmt.Sprintf("use Linux %d.%d or newer", leastKernelMajor, leastKernelMinor), probe: checkKernel},
 		{Name: "thaw-init", Meaning: "the first process of every sandbox, carried inside this program", Fix: "build thaw with: make build", probe: checkInit},
 		{Name: "namespaces", Meaning: "the walls of a sandbox", Fix: "use a kernel built with all namespaces", probe: checkNamespaces},
-		{Name: "user namespaces", Meaning: "root inside a sandbox is nobody outside", Fix: "sysctl -w user.max_user_namespaces=15000", probe: checkUserNamespaces},
+		{Name: "user namespaces", Meaning: "root inside a sandbox is nobody outside", Fix: "sysctl -w user.max_user_namespaces=15000; in a chroot there are none, and a container must allow them", probe: checkUserNamespaces},
 		{Name: "seccomp", Meaning: "the list of system calls that a function may make", Fix: "use a kernel built with CONFIG_SECCOMP_FILTER", probe: checkSeccomp},
 	}, slices.Concat(cgroupChecks(), limitChecks(), diskChecks(), networkChecks(), functionChecks())...)
 }
@@ -143,6 +143,11 @@ func checkUserNamespaces(h host) (string, bool) {
 	most, err := strconv.Atoi(strings.TrimSpace(text))
 	if err != nil {
 		return "the kernel's limit cannot be read", false
+	}
+	if most > 0 && h.euid == 0 { // others may not, and the server is root
+		if err := h.userNamespace(); err != nil {
+			return fmt.Sprintf("up to %d, but none can be made here: %v", most, err), false
+		}
 	}
 	return fmt.Sprintf("up to %d", most), most > 0
 }

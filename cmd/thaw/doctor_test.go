@@ -33,12 +33,13 @@ func fixtureHost(t *testing.T, archive string) host {
 	}
 	return host{
 		root: root, release: "6.1.0-18-amd64", dataDir: "/var/lib/thaw", address: "127.0.0.1:4566", runtimes: "/nowhere",
-		lookPath:   func(name string) (string, error) { return "/usr/sbin/" + name, nil },
-		listen:     func(string) error { return nil },
-		freeBytes:  func(string) (uint64, error) { return 5 << 30, nil },
-		freeInodes: func(string) (uint64, error) { return 500_000, nil },
-		now:        func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) },
-		newGroup:   func(string) ([]string, error) { return []string{"cgroup.freeze", "cgroup.kill"}, nil },
+		lookPath:      func(name string) (string, error) { return "/usr/sbin/" + name, nil },
+		listen:        func(string) error { return nil },
+		freeBytes:     func(string) (uint64, error) { return 5 << 30, nil },
+		freeInodes:    func(string) (uint64, error) { return 500_000, nil },
+		userNamespace: func() error { return nil },
+		now:           func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) },
+		newGroup:      func(string) ([]string, error) { return []string{"cgroup.freeze", "cgroup.kill"}, nil },
 	}
 }
 
@@ -111,6 +112,22 @@ func TestDoctorCounts(t *testing.T) {
 	}
 	if len(names) < 30 {
 		t.Errorf("%d checks", len(names))
+	}
+}
+
+// TestCheckUserNamespaces: in a chroot the limit is fine and none can be made.
+func TestCheckUserNamespaces(t *testing.T) {
+	h := fixtureHost(t, "unified.txtar")
+	if detail, ok := checkUserNamespaces(h); !ok {
+		t.Error(detail)
+	}
+	h.userNamespace = func() error { return errors.New("operation not permitted") }
+	if detail, ok := checkUserNamespaces(h); ok || !strings.Contains(detail, "operation not permitted") {
+		t.Errorf("%q, %v", detail, ok)
+	}
+	h.euid = 1000
+	if detail, ok := checkUserNamespaces(h); !ok {
+		t.Errorf("another user may not try, but the server is root: %s", detail)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -30,6 +31,8 @@ type host struct {
 	// freeInodes is 0 where a file system does not count them.
 	freeInodes func(dir string) (uint64, error)
 	now        func() time.Time
+	// userNamespace tries to make one.
+	userNamespace func() error
 	// newGroup lists the files of a new control group below a mount point.
 	newGroup func(mount string) ([]string, error)
 }
@@ -42,18 +45,19 @@ func thisHost(dataDir, address, runtimes string) host {
 		}
 	}
 	return host{
-		root:       "/",
-		euid:       os.Geteuid(),
-		release:    kernelRelease(),
-		dataDir:    dataDir,
-		address:    address,
-		runtimes:   runtimes,
-		lookPath:   exec.LookPath,
-		listen:     tryListen,
-		freeBytes:  freeBytes,
-		freeInodes: freeInodes,
-		now:        time.Now,
-		newGroup:   tryGroup,
+		root:          "/",
+		euid:          os.Geteuid(),
+		release:       kernelRelease(),
+		dataDir:       dataDir,
+		address:       address,
+		runtimes:      runtimes,
+		lookPath:      exec.LookPath,
+		listen:        tryListen,
+		freeBytes:     freeBytes,
+		freeInodes:    freeInodes,
+		now:           time.Now,
+		userNamespace: tryUserNamespace,
+		newGroup:      tryGroup,
 	}
 }
 
@@ -143,6 +147,13 @@ func statfs(dir string) (unix.Statfs_t, error) {
 		}
 		dir = filepath.Dir(dir)
 	}
+}
+
+// tryUserNamespace runs a program that does nothing in a new user namespace. The kernel refuses that in a chroot, and many containers do.
+func tryUserNamespace() error {
+	cmd := exec.Command("true")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER}
+	return cmd.Run()
 }
 
 // tryGroup makes a control group, because the root group has neither

@@ -58,6 +58,15 @@ type progress struct {
 	w      io.Writer
 	start  time.Time
 	silent bool
+	last   string // told by once
+}
+
+// once tells a step unless it was the last one told.
+func (p *progress) once(format string, args ...any) {
+	if text := fmt.Sprintf(format, args...); text != p.last {
+		p.step("%s", text)
+		p.last = text
+	}
 }
 
 func newProgress(w io.Writer) progress { return progress{w: w, start: time.Now()} }
