@@ -6,7 +6,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 PREFIX ?= /usr/local
 DESTDIR ?=
-.PHONY: help build install demo test bench runtimes generate lint clean
+.PHONY: help build install fresh demo test bench runtimes generate lint clean
 
 LISTEN ?= 127.0.0.1:4566
 RUNTIMES ?=
@@ -30,6 +30,7 @@ help:
 	@echo 'make install    put what was built into PREFIX, with manual pages, completions and units of systemd'
 	@echo 'make runtimes   build the managed runtimes into build/runtimes (once; RUNTIMES=python3.12,… for some)'
 	@echo 'make bench      measure against the leanest possible program; table and build/bench.json'
+	@echo 'make fresh      the commands of the README in a new Debian root (SUITES=bookworm trixie; half an hour or more each)'
 	@echo 'make generate   generate the wire layer anew from the service model'
 	@echo 'make lint       gofmt and vet'
 	@echo 'make clean      remove bin and build'
@@ -76,6 +77,11 @@ bench:
 	@tools/prerequisites.sh serve
 	@$(MAKE) --no-print-directory build runtimes
 	go run ./test/bench
+
+# For the night: everything is built from nothing, in a root made with debootstrap.
+SUITES ?= bookworm trixie
+fresh:
+	@for suite in $(SUITES); do test/fresh/run.sh $$suite || exit 1; done
 
 generate:
 	@tools/prerequisites.sh generate
