@@ -27,6 +27,8 @@ const (
 	maxKeys = 1000
 	// followInterval is how long a server may take to see a changed file.
 	followInterval = 500 * time.Millisecond
+	// lookInterval bounds how often strangers can make it look.
+	lookInterval = 20 * time.Millisecond
 )
 
 type keyFile struct {
@@ -247,8 +249,27 @@ func (k *Keyring) Follow(ctx context.Context, logger *slog.Logger) {
 	}
 }
 
+// look reads a changed file now, unless that was just done. What is wrong with
+// the file is Follow's to tell.
+func (k *Keyring) look() (changed bool) {
+	k.mu.Lock()
+	now := time.Now()
+	soon := now.Sub(k.looked) < lookInterval
+	if !soon {
+		k.looked = now
+	}
+	k.mu.Unlock()
+	if soon {
+		return false
+	}
+	changed, _ = k.reload()
+	return changed
+}
+
 // reload reads the file if it is not the one that was read last.
 func (k *Keyring) reload() (changed bool, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	info, err := os.Stat(filepath.Join(k.dir, FileName))
 	if err != nil {
 		return false, err

@@ -11,8 +11,10 @@
 // others may read is refused. It is replaced in one step, by whoever holds its
 // lock (Change); a running server follows it (Follow).
 //
-// Every method may be called from any goroutine. Lookups take no lock: the keys
-// are an immutable state that Follow replaces.
+// Every method may be called from any goroutine. Lookups of known keys take no
+// lock: the keys are an immutable state that is replaced. Only a key that is not
+// known makes Secret look at the file at once, for it may have been added since
+// Follow did.
 package iam
 
 import (
@@ -26,6 +28,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -108,6 +111,9 @@ type Keyring struct {
 	dir   string
 	vault *vault.Vault
 	state atomic.Pointer[state]
+
+	mu     sync.Mutex // orders the reading of the file
+	looked time.Time  // when Secret did so last
 }
 
 // state is the keys as one file had them; it never changes.
@@ -182,6 +188,10 @@ func firstUsable(keys []Key) int {
 func (k *Keyring) Secret(id, sessionToken string, now time.Time) (string, error) {
 	s := k.state.Load()
 	i, ok := s.byID[id]
+	if (!ok || s.keys[i].Disabled) && k.look() {
+		s = k.state.Load()
+		i, ok = s.byID[id]
+	}
 	if !ok || s.keys[i].Disabled || !s.keys[i].opensWith(sessionToken) {
 		return "", lambda.Errorf(lambda.CodeUnrecognizedClient, "The security token included in the request is invalid.")
 	}

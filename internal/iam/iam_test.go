@@ -247,6 +247,23 @@ func TestLastKeyStays(t *testing.T) {
 	}
 }
 
+// TestNewKeysAreKnownAtOnce: whoever has just made a key may use it.
+func TestNewKeysAreKnownAtOnce(t *testing.T) {
+	dir, v := t.TempDir(), newVault(t)
+	synctest.Test(t, func(t *testing.T) {
+		ring := open(t, dir, v)
+		key := iam.NewKey("new")
+		if _, err := ring.Secret(key.ID, "", time.Now()); err == nil {
+			t.Fatal("a key that is not there is known")
+		}
+		add(t, dir, v, key)
+		time.Sleep(20 * time.Millisecond) // of the virtual clock: strangers make it look no sooner
+		if _, err := ring.Secret(key.ID, "", time.Now()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // TestFollow: a running server's keys are those of the file, half a second later.
 func TestFollow(t *testing.T) {
 	dir, v := t.TempDir(), newVault(t)
