@@ -10,6 +10,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -79,8 +80,12 @@ func (d *deployer) compileJava(ctx context.Context) ([]byte, error) {
 	}
 	defer os.RemoveAll(out)
 	args := []string{"-d", out, "-encoding", "UTF-8", "-proc:none", "-parameters"}
-	if match := javaVersion.FindStringSubmatch(d.runtime); match != nil {
-		args = append(args, "--release", match[1])
+	release, err := javaRelease(ctx, d.runtime)
+	if err != nil {
+		return nil, err
+	}
+	if release != "" {
+		args = append(args, "--release", release)
 	}
 	if jars, _ := filepath.Glob(filepath.Join(d.source, "lib", "*.jar")); len(jars) > 0 {
 		args = append(args, "-classpath", "lib/*")
@@ -88,9 +93,7 @@ func (d *deployer) compileJava(ctx context.Context) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, "javac", append(args, files...)...)
 	cmd.Dir = d.source
 	cmd.Stdout, cmd.Stderr = d.progress.w, d.progress.w
-	if err := cmd.Run(); errors.Is(err, exec.ErrNotFound) {
-		return nil, errors.New("compiling Java needs javac of a JDK: install one, or deploy a jar")
-	} else if err != nil {
+	if err := cmd.Run(); err != nil {
 		return nil, fmt.Errorf("compile %s: %w", d.source, err)
 	}
 	for from, to := range map[string]string{"lib": filepath.Join(out, "lib"), "src/main/resources": out} {
@@ -99,6 +102,31 @@ func (d *deployer) compileJava(ctx context.Context) ([]byte, error) {
 		}
 	}
 	return bundleDir(out, d.method)
+}
+
+var javacVersion = regexp.MustCompile(`javac (?:1\.)?(\d+)`)
+
+// javaRelease is the version of Java to compile for: the runtime's, or that of the
+// compiler if it is older, since a newer runtime runs what was made for an older
+// one.
+func javaRelease(ctx context.Context, runtime string) (string, error) {
+	out, err := exec.CommandContext(ctx, "javac", "-version").CombinedOutput() // JDK 8 says it on standard error
+	if errors.Is(err, exec.ErrNotFound) {
+		return "", errors.New("compiling Java needs javac of a JDK: install one, or deploy a jar")
+	} else if err != nil {
+		return "", fmt.Errorf("javac -version: %w", err)
+	}
+	return olderRelease(javaVersion.FindStringSubmatch(runtime), javacVersion.FindStringSubmatch(string(out))), nil
+}
+
+// olderRelease picks from two matches whose first group is a version.
+func olderRelease(runtime, compiler []string) string {
+	if runtime == nil || compiler == nil {
+		return ""
+	}
+	wanted, _ := strconv.Atoi(runtime[1]) // both are digits
+	able, _ := strconv.Atoi(compiler[1])
+	return strconv.Itoa(min(wanted, able))
 }
 
 // copyTree copies a directory's files, if there is such a directory.

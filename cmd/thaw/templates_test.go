@@ -129,3 +129,20 @@ func TestInitReplacesNothing(t *testing.T) {
 		t.Errorf("exit code %d, %d files, %q", code, len(entries), stderr)
 	}
 }
+
+// TestJavaRelease: an older compiler makes what a newer runtime runs.
+func TestJavaRelease(t *testing.T) {
+	tests := []struct{ runtime, compiler, want string }{
+		{"java17", "javac 17.0.15", "17"},
+		{"java25", "javac 17.0.15", "17"},
+		{"java11", "javac 21", "11"},
+		{"java8.al2", "javac 1.8.0_402", "8"},
+		{"provided.al2023", "javac 21", ""},
+	}
+	for _, test := range tests {
+		got := olderRelease(javaVersion.FindStringSubmatch(test.runtime), javacVersion.FindStringSubmatch(test.compiler))
+		if got != test.want {
+			t.Errorf("%s with %s: release %q, want %q", test.runtime, test.compiler, got, test.want)
+		}
+	}
+}

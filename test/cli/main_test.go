@@ -102,11 +102,16 @@ func runtimesDir(t *testing.T) string {
 	return dir
 }
 
+func hasRuntime(t *testing.T, language string) bool {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(runtimesDir(t), language+"*", "runtime.json"))
+	return err == nil && len(found) > 0
+}
+
 // needRuntime asks for a built runtime of a language.
 func needRuntime(t *testing.T, language string) {
 	t.Helper()
-	found, err := filepath.Glob(filepath.Join(runtimesDir(t), language+"*", "runtime.json"))
-	if err != nil || len(found) == 0 {
+	if !hasRuntime(t, language) {
 		missing(t, "no %s runtime is built (make runtimes)", language)
 	}
 }
