@@ -72,16 +72,19 @@ func (d *developer) run(ctx context.Context) error {
 	defer logs.Wait()
 	defer cancel()
 	logs.Go(func() { d.follow(ctx, since) })
-	for first := true; ; first = false {
-		d.reload(ctx, first)
+	for first := true; ; {
+		if d.reload(ctx, first) {
+			first = false
+		}
 		if awaitSave(ctx, files.changes) != nil {
 			return nil // interrupting is how it ends
 		}
 	}
 }
 
-// reload deploys once and tells what became of it.
-func (d *developer) reload(ctx context.Context, first bool) {
+// reload deploys once and tells what became of it. The first time is the first that
+// comes to a good end.
+func (d *developer) reload(ctx context.Context, first bool) (done bool) {
 	start := time.Now()
 	result, err := d.deploy(ctx, first)
 	took := time.Since(start).Round(time.Millisecond)
@@ -94,6 +97,7 @@ func (d *developer) reload(ctx context.Context, first bool) {
 	default:
 		fmt.Fprintf(d.errs, "%s %s in %v\n", d.paint.paint(green, "reloaded"), result.Function, took)
 	}
+	return err == nil
 }
 
 func (d *developer) deploy(ctx context.Context, first bool) (deployResult, error) {
@@ -140,7 +144,7 @@ func (d *developer) follow(ctx context.Context, since uint64) {
 			reader := logReader{target: t, function: d.deployment.name, since: since}
 			// An error here is one of deploy too, which tells it.
 			_ = reader.read(ctx, true, func(event any) error {
-				since = event.(logEvent).Seq
+				since = event.(logEvent).Seq + 1
 				return show(event)
 			})
 		}

@@ -57,6 +57,9 @@ type server struct {
 	pools    *pool.Pools
 	control  *control.Control
 	http     *http.Server
+	// following ends when the server begins to end.
+	following    context.Context
+	endFollowing context.CancelFunc
 
 	closers []func(context.Context) error
 }
@@ -65,6 +68,8 @@ type server struct {
 // go on as another program, it returns that one.
 func serve(ctx context.Context, c Config, logger *slog.Logger) (next *successor, err error) {
 	s := &server{config: c, logger: logger}
+	s.following, s.endFollowing = context.WithCancel(context.WithoutCancel(ctx))
+	defer s.endFollowing()
 	defer func() {
 		// Ends even if the stop itself was interrupted; each part has its own limit.
 		err = errors.Join(err, s.close(context.WithoutCancel(ctx)))
@@ -376,7 +381,7 @@ func (s *server) openAPI(context.Context) error {
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			switch {
 			case strings.HasPrefix(r.URL.Path, apilogs.Path):
-				own.ServeHTTP(w, r)
+				s.whileOpen(own, w, r)
 			case r.URL.Path == backupPath:
 				backups.ServeHTTP(w, r)
 			default:
@@ -389,7 +394,17 @@ func (s *server) openAPI(context.Context) error {
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
 	}
+	s.http.RegisterOnShutdown(s.endFollowing)
 	return nil
+}
+
+// whileOpen serves a request that waits for what is to come, until the server is
+// to end: who follows a log must not hold that up.
+func (s *server) whileOpen(h http.Handler, w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer context.AfterFunc(s.following, cancel)()
+	h.ServeHTTP(w, r.WithContext(ctx))
 }
 
 func (s *server) logGroup(function string) (string, bool) {
