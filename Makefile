@@ -4,7 +4,9 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help build demo test bench runtimes generate lint clean
+PREFIX ?= /usr/local
+DESTDIR ?=
+.PHONY: help build install fresh demo test bench runtimes generate lint clean
 
 LISTEN ?= 127.0.0.1:4566
 RUNTIMES ?=
@@ -29,8 +31,10 @@ help:
 	@echo 'make demo       install what is missing, build, and show functions in Go, Python and Node.js run'
 	@echo 'make test       install what is missing, build, and run every test'
 	@echo 'make build      bin/thaw, the one program'
+	@echo 'make install    put what was built into PREFIX, with manual pages, completions and units of systemd'
 	@echo 'make runtimes   build the managed runtimes into build/runtimes (once; RUNTIMES=python3.12,… for some)'
 	@echo 'make bench      measure against the leanest possible program; table and build/bench.json'
+	@echo 'make fresh      the commands of the README in a new Debian root (SUITES=bookworm trixie; half an hour or more each)'
 	@echo 'make generate   generate the wire layer anew from the service model'
 	@echo 'make lint       gofmt and vet'
 	@echo 'make clean      end the server of make demo, and remove bin and build'
@@ -40,6 +44,19 @@ build:
 	@[ -e bin/thaw ] || echo 'compiling; with empty caches it takes some minutes'
 	go build -trimpath -ldflags '-s -w' -o cmd/thaw/initbin/thaw-init ./cmd/thaw-init
 	go build -trimpath -o bin/thaw ./cmd/thaw
+
+# The units name the program's path; DESTDIR is for makers of packages.
+install:
+	@[ -x bin/thaw ] || { echo 'build it first: make build'; exit 1; }
+	install -D -m 0755 bin/thaw $(DESTDIR)$(PREFIX)/bin/thaw.new
+	mv $(DESTDIR)$(PREFIX)/bin/thaw.new $(DESTDIR)$(PREFIX)/bin/thaw
+	bin/thaw man $(DESTDIR)$(PREFIX)/share/man/man1
+	@mkdir -p $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d $(DESTDIR)/etc/systemd/system
+	bin/thaw completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/thaw
+	bin/thaw completion zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_thaw
+	bin/thaw completion fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/thaw.fish
+	sed 's,/usr/local/bin/thaw,$(PREFIX)/bin/thaw,' packaging/thaw.service >$(DESTDIR)/etc/systemd/system/thaw.service
+	install -m 0644 packaging/thaw.socket $(DESTDIR)/etc/systemd/system/thaw.socket
 
 demo:
 	@tools/prerequisites.sh serve
@@ -64,6 +81,11 @@ bench:
 	@tools/prerequisites.sh serve
 	@$(MAKE) --no-print-directory build runtimes
 	go run ./test/bench
+
+# For the night: everything is built from nothing, in a root made with debootstrap.
+SUITES ?= bookworm trixie
+fresh:
+	@for suite in $(SUITES); do test/fresh/run.sh $$suite || exit 1; done
 
 generate:
 	@tools/prerequisites.sh generate

@@ -30,38 +30,52 @@ func leftOut(name string) bool {
 	return strings.HasSuffix(name, ".pyc") || strings.HasSuffix(name, "~")
 }
 
+// bundleMethod is how the files of a package are kept in its zip.
+type bundleMethod uint16
+
+const (
+	compressed = bundleMethod(zip.Deflate)
+	// stored keeps them as they are: dev trades the size of what it sends to the
+	// server beside it for the time that compressing takes.
+	stored = bundleMethod(zip.Store)
+)
+
 // bundleDir zips a directory: its files in the order of their names, with the
 // mode 0755 or 0644 by whether their owner may execute them.
-func bundleDir(dir string) ([]byte, error) {
+func bundleDir(dir string, method bundleMethod) ([]byte, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer root.Close()
 	var out bytes.Buffer
-	b := bundler{root: root, zip: zip.NewWriter(&out)}
+	b := bundler{root: root, zip: zip.NewWriter(&out), method: method}
 	if err := fs.WalkDir(root.FS(), ".", b.add); err != nil {
 		return nil, fmt.Errorf("zip %q: %w", dir, err)
 	}
-	return finishBundle(&b, &out)
+	return b.finish(&out, func() ([]byte, error) { return bundleDir(dir, compressed) })
 }
 
 // bundleFile zips one program, as what a custom runtime starts.
-func bundleFile(name string, content []byte) ([]byte, error) {
+func bundleFile(name string, content []byte, method bundleMethod) ([]byte, error) {
 	var out bytes.Buffer
-	b := bundler{zip: zip.NewWriter(&out)}
+	b := bundler{zip: zip.NewWriter(&out), method: method}
 	if err := b.write(name, 0o755, bytes.NewReader(content)); err != nil {
 		return nil, err
 	}
-	return finishBundle(&b, &out)
+	return b.finish(&out, func() ([]byte, error) { return bundleFile(name, content, compressed) })
 }
 
-func finishBundle(b *bundler, out *bytes.Buffer) ([]byte, error) {
+// finish ends the zip. One that is too large as it is, is made again smaller.
+func (b *bundler) finish(out *bytes.Buffer, smaller func() ([]byte, error)) ([]byte, error) {
 	if err := b.zip.Close(); err != nil {
 		return nil, err
 	}
 	if b.files == 0 {
 		return nil, fmt.Errorf("there is no file to deploy")
+	}
+	if out.Len() > lambda.MaxZip && b.method == stored {
+		return smaller()
 	}
 	if out.Len() > lambda.MaxZip {
 		return nil, fmt.Errorf("the zip has %d bytes, the service takes %d", out.Len(), lambda.MaxZip)
@@ -70,10 +84,11 @@ func finishBundle(b *bundler, out *bytes.Buffer) ([]byte, error) {
 }
 
 type bundler struct {
-	root  *os.Root
-	zip   *zip.Writer
-	files int
-	bytes int64 // of all files, unpacked
+	root   *os.Root
+	zip    *zip.Writer
+	method bundleMethod
+	files  int
+	bytes  int64 // of all files, unpacked
 }
 
 func (b *bundler) add(name string, entry fs.DirEntry, err error) error {
@@ -128,7 +143,7 @@ func (b *bundler) addLink(name string) error {
 }
 
 func (b *bundler) write(name string, mode fs.FileMode, content io.Reader) error {
-	header := &zip.FileHeader{Name: name, Method: zip.Deflate, Modified: bundleTime}
+	header := &zip.FileHeader{Name: name, Method: uint16(b.method), Modified: bundleTime}
 	header.SetMode(mode)
 	entry, err := b.zip.CreateHeader(header)
 	if err != nil {

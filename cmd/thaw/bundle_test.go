@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"thaw/internal/lambda"
 )
 
 func writeTree(t *testing.T, dir string, files map[string]fs.FileMode) {
@@ -35,7 +37,7 @@ func TestBundleDir(t *testing.T) {
 	if err := os.Symlink("../b.py", filepath.Join(dir, "a", "link")); err != nil {
 		t.Fatal(err)
 	}
-	content, err := bundleDir(dir)
+	content, err := bundleDir(dir, compressed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,11 +65,11 @@ func TestBundleIsDeterministic(t *testing.T) {
 	if err := os.Chtimes(filepath.Join(two, "a.py"), time.Time{}, time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)); err != nil {
 		t.Fatal(err)
 	}
-	first, err := bundleDir(one)
+	first, err := bundleDir(one, compressed)
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := bundleDir(two)
+	second, err := bundleDir(two, compressed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,10 +92,23 @@ func TestBundleRefuses(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			_, err := bundleDir(dir)
+			_, err := bundleDir(dir, compressed)
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got %v, want an error with %q", err, test.want)
 			}
 		})
+	}
+}
+
+// TestBundleStored: what dev stores as it is means the same, and what is too large
+// that way is compressed after all.
+func TestBundleStored(t *testing.T) {
+	small, err := bundleFile("bootstrap", []byte("program"), stored)
+	if err != nil || !bytes.Contains(small, []byte("program")) {
+		t.Errorf("not stored as it is: %v", err)
+	}
+	large, err := bundleFile("bootstrap", make([]byte, lambda.MaxZip+1), stored)
+	if err != nil || len(large) > lambda.MaxZip {
+		t.Errorf("%d bytes: %v", len(large), err)
 	}
 }

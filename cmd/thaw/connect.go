@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"os"
@@ -17,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"thaw/internal/iam"
+	"thaw/internal/vault"
 )
 
 // serverFile is DATA/server.json: how a client on this machine finds the server
@@ -28,6 +30,8 @@ type serverFile struct {
 	Region  string `json:"region"`
 	// Runtimes is the absolute directory of the managed runtimes.
 	Runtimes string `json:"runtimes,omitempty"`
+	// KeyFile is the absolute path of the file with the master key.
+	KeyFile string `json:"key_file,omitempty"`
 }
 
 const serverFileName = "server.json"
@@ -80,8 +84,12 @@ type connection struct {
 }
 
 func (c *connection) addFlags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&c.data, "data", "", "data `directory` of the server (default $THAW_DATA or /var/lib/thaw)")
+	c.addDataFlag(cmd)
 	cmd.Flags().BoolVar(&c.json, "json", false, "answer in JSON")
+}
+
+func (c *connection) addDataFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&c.data, "data", "", "data `directory` of the server (default $THAW_DATA or /var/lib/thaw)")
 }
 
 // target is a server and the key to speak to it.
@@ -194,7 +202,11 @@ func directoryTarget(dir string) (target, error) {
 	case !server.running():
 		return target{}, &codedError{exitUnreachable, fmt.Errorf("the server of %s has died (process %d): start it again with \"thaw serve --data %s\"", dir, server.PID, dir)}
 	}
-	keys, err := iam.Read(dir)
+	box, err := vault.Read(server.keyFile(dir))
+	if err != nil {
+		return target{}, privateError(dir, err)
+	}
+	keys, err := iam.Read(dir, box)
 	if err != nil {
 		return target{}, privateError(dir, err)
 	}
@@ -219,13 +231,20 @@ func privateError(dir string, err error) error {
 // client makes the client of the Lambda API. It does not try again by itself: a
 // second attempt would run a function twice, and hide what an operator wants to
 // see.
-func (t target) client() *lambda.Client {
+func (t target) client() *lambda.Client { return t.clientOver(t.httpClient()) }
+
+// uploader is a client that shows on a terminal how far a long request is.
+func (t target) uploader(w io.Writer) *lambda.Client {
+	return t.clientOver(withMeter(t.httpClient(), w))
+}
+
+func (t target) clientOver(client httpDoer) *lambda.Client {
 	return lambda.New(lambda.Options{
 		Region:       t.Region,
 		BaseEndpoint: aws.String(t.Endpoint),
 		Credentials:  t.credentials(),
 		Retryer:      aws.NopRetryer{},
-		HTTPClient:   t.httpClient(),
+		HTTPClient:   client,
 		AppID:        "thaw",
 	})
 }

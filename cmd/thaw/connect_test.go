@@ -8,17 +8,13 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
-
-	"thaw/internal/iam"
 )
 
 // TestTargetOrder shows which of several servers a verb speaks to.
 func TestTargetOrder(t *testing.T) {
 	makeServer := func(t *testing.T, address string) string {
 		dir := t.TempDir()
-		if _, err := iam.Open(dir); err != nil {
-			t.Fatal(err)
-		}
+		openKeys(t, dir)
 		if err := (serverFile{Address: address, PID: os.Getpid(), Region: "eu-west-1"}).write(dir); err != nil {
 			t.Fatal(err)
 		}
@@ -80,9 +76,7 @@ func TestEndpointWithoutKey(t *testing.T) {
 
 func TestUnreachable(t *testing.T) {
 	dir := isolate(t)
-	if _, err := iam.Open(dir); err != nil {
-		t.Fatal(err)
-	}
+	openKeys(t, dir)
 	server := newFakeServer(t, "")
 	address := strings.TrimPrefix(server.URL, "http://")
 	server.Close()

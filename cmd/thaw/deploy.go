@@ -39,6 +39,7 @@ type deployment struct {
 	timeout int32
 	env     map[string]string
 	wait    time.Duration
+	method  bundleMethod
 }
 
 // defaultRole is what a new function is given: the service wants a role's ARN,
@@ -47,7 +48,7 @@ const defaultRole = "arn:aws:iam::000000000000:role/thaw"
 
 func newDeployCommand() *cobra.Command {
 	var conn connection
-	var d deployment
+	d := deployment{method: compressed}
 	var env []string
 	cmd := &cobra.Command{
 		Use:   "deploy DIR|ZIP",
@@ -57,8 +58,9 @@ can be invoked.
 
 The runtime and the handler are found out from the code unless named: a file
 "bootstrap", Go sources (compiled here, with CGO_ENABLED=0), index.mjs or
-index.js, a Python file that defines lambda_handler or handler. Of an update,
-whatever no flag names stays as it is.
+index.js, a Python file that defines lambda_handler or handler, Java sources
+with a method handleRequest (compiled here with javac, against lib/*.jar). Of an
+update, whatever no flag names stays as it is. A jar is deployed like a zip.
 
 A directory is zipped such that the same files always give the same package.
 --env replaces all the variables of the function.`,
@@ -78,7 +80,7 @@ A directory is zipped such that the same files always give the same package.
 			if err != nil {
 				return err
 			}
-			run := deployer{deployment: d, client: t.client(), progress: newProgress(cmd.ErrOrStderr()), distant: t.Distant}
+			run := deployer{deployment: d, client: t.uploader(cmd.ErrOrStderr()), progress: newProgress(cmd.ErrOrStderr()), distant: t.Distant}
 			ready, _ := installedRuntimes(t.Runtimes)
 			result, err := run.deploy(cmd.Context(), ready)
 			if err != nil {
@@ -88,6 +90,12 @@ A directory is zipped such that the same files always give the same package.
 		},
 	}
 	conn.addFlags(cmd)
+	d.addFlags(cmd, &env, &conn)
+	return cmd
+}
+
+// addFlags adds those that deploy and dev have in common.
+func (d *deployment) addFlags(cmd *cobra.Command, env *[]string, conn *connection) {
 	flags := cmd.Flags()
 	flags.StringVar(&d.name, "name", "", "the function's `name` (default: the directory's or the zip's)")
 	flags.StringVar(&d.runtime, "runtime", "", "runtime `identifier`, such as python3.12 (default: found out)")
@@ -96,9 +104,9 @@ A directory is zipped such that the same files always give the same package.
 	flags.StringVar(&d.arch, "arch", "", "`architecture`: x86_64 or arm64 (default: this machine's)")
 	numberFlag(cmd, &d.memory, "memory", 0, 128, lambda.MaxMemoryMB, "memory in `MB`, 128 to 10240")
 	numberFlag(cmd, &d.timeout, "timeout", 0, 1, int32(lambda.MaxTimeout/time.Second), "the longest an invocation may take, in `seconds`, 1 to 900")
-	flags.StringArrayVar(&env, "env", nil, "an environment variable as `K=V`; may be repeated")
+	flags.StringArrayVar(env, "env", nil, "an environment variable as `K=V`; may be repeated")
 	durationFlag(cmd, &d.wait, "wait", 5*time.Minute, time.Millisecond, time.Hour, "the longest to wait until the function is ready")
-	return cmd
+	completeFlagWith(cmd, "name", conn.completeFunctions(1))
 }
 
 // complete checks the flags and fills in what does not depend on the code.
@@ -254,9 +262,11 @@ func (d *deployer) pack(ctx context.Context, runtimes []string) ([]byte, error) 
 		return os.ReadFile(d.source)
 	case found.Compile && strings.HasPrefix(d.runtime, "provided"):
 		return d.compile(ctx)
+	case found.Compile && strings.HasPrefix(d.runtime, "java"):
+		return d.compileJava(ctx)
 	}
 	d.progress.step("zipping %s", d.source)
-	return bundleDir(d.source)
+	return bundleDir(d.source, d.method)
 }
 
 // compile builds Go sources to the one program that a custom runtime starts.
@@ -285,7 +295,7 @@ func (d *deployer) compile(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return bundleFile("bootstrap", content)
+	return bundleFile("bootstrap", content, d.method)
 }
 
 // goRoot is where Go's own instructions install it; sudo's PATH leaves it out.
@@ -344,8 +354,10 @@ func (d *deployer) create(ctx context.Context, code []byte) error {
 // update sends what differs: an update of the code ends every idle execution
 // environment, so that the same code is not sent again.
 func (d *deployer) update(ctx context.Context, code []byte, current *sdk.GetFunctionConfigurationOutput) error {
-	if _, err := d.untilReady(ctx); err != nil {
-		return err
+	if !isReady(current.State, current.LastUpdateStatus) {
+		if _, err := d.untilReady(ctx); err != nil {
+			return err
+		}
 	}
 	if digest := sha256.Sum256(code); base64.StdEncoding.EncodeToString(digest[:]) == aws.ToString(current.CodeSha256) {
 		d.progress.step("the code of %s is the same", d.name)
@@ -397,7 +409,10 @@ func (d *deployer) configuration(current *sdk.GetFunctionConfigurationOutput) (i
 func (d *deployer) untilReady(ctx context.Context) (*sdk.GetFunctionConfigurationOutput, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, d.wait, fmt.Errorf("%s is not ready after %s", d.name, d.wait))
 	defer cancel()
-	for pause := 20 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+	for pause := 5 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		if pause == time.Second { // once, after as long a time
+			d.progress.once("waiting until %s is ready", d.name)
+		}
 		got, err := d.client.GetFunctionConfiguration(ctx, &sdk.GetFunctionConfigurationInput{FunctionName: &d.name})
 		switch {
 		case err != nil && ctx.Err() != nil:
@@ -408,7 +423,7 @@ func (d *deployer) untilReady(ctx context.Context) (*sdk.GetFunctionConfiguratio
 			return nil, fmt.Errorf("%s cannot be made ready: %s", d.name, aws.ToString(got.StateReason))
 		case got.LastUpdateStatus == types.LastUpdateStatusFailed:
 			return nil, fmt.Errorf("the update of %s has failed: %s", d.name, aws.ToString(got.LastUpdateStatusReason))
-		case got.State != types.StatePending && got.LastUpdateStatus != types.LastUpdateStatusInProgress:
+		case isReady(got.State, got.LastUpdateStatus):
 			return got, nil
 		}
 		select {
@@ -417,6 +432,10 @@ func (d *deployer) untilReady(ctx context.Context) (*sdk.GetFunctionConfiguratio
 		case <-time.After(pause):
 		}
 	}
+}
+
+func isReady(state types.State, update types.LastUpdateStatus) bool {
+	return state != types.StatePending && update != types.LastUpdateStatusInProgress
 }
 
 func optional(n int32) *int32 {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
@@ -32,11 +33,14 @@ func fixtureHost(t *testing.T, archive string) host {
 	}
 	return host{
 		root: root, release: "6.1.0-18-amd64", dataDir: "/var/lib/thaw", address: "127.0.0.1:4566", runtimes: "/nowhere",
-		lookPath:  func(name string) (string, error) { return "/usr/sbin/" + name, nil },
-		listen:    func(string) error { return nil },
-		freeBytes: func(string) (uint64, error) { return 5 << 30, nil },
-		newGroup:  func(string) ([]string, error) { return []string{"cgroup.freeze", "cgroup.kill"}, nil },
-		makeTree:  func() error { return nil },
+		lookPath:      func(name string) (string, error) { return "/usr/sbin/" + name, nil },
+		listen:        func(string) error { return nil },
+		freeBytes:     func(string) (uint64, error) { return 5 << 30, nil },
+		freeInodes:    func(string) (uint64, error) { return 500_000, nil },
+		userNamespace: func() error { return nil },
+		now:           func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) },
+		newGroup:      func(string) ([]string, error) { return []string{"cgroup.freeze", "cgroup.kill"}, nil },
+		makeTree:      func() error { return nil },
 	}
 }
 
@@ -63,6 +67,8 @@ func TestDoctor(t *testing.T) {
 			h.lookPath = func(string) (string, error) { return "", errors.New("not found") }
 			h.listen = func(string) error { return errors.New("listen tcp 127.0.0.1:4566: bind: address already in use") }
 			h.freeBytes = func(string) (uint64, error) { return 100 << 20, nil }
+			h.freeInodes = func(string) (uint64, error) { return 10, nil }
+			h.now = func() time.Time { return time.Unix(0, 0) }
 		}},
 	}
 	for _, test := range tests {
@@ -91,6 +97,57 @@ func TestDoctorJSON(t *testing.T) {
 	for _, f := range findings {
 		if f.Check == "" || f.Detail == "" || f.Meaning == "" || (f.Fix == "") != (f.Status == statusOK) {
 			t.Errorf("%+v is incomplete", f)
+		}
+	}
+}
+
+// TestDoctorCounts: there are as many checks as were promised, each with its own
+// name, and each says what it is for and what to do.
+func TestDoctorCounts(t *testing.T) {
+	names := map[string]bool{}
+	for _, c := range hostChecks() {
+		if names[c.Name] || c.Meaning == "" || c.Fix == "" {
+			t.Errorf("%q is there twice or incomplete", c.Name)
+		}
+		names[c.Name] = true
+	}
+	if len(names) < 30 {
+		t.Errorf("%d checks", len(names))
+	}
+}
+
+// TestCheckUserNamespaces: in a chroot the limit is fine and none can be made.
+func TestCheckUserNamespaces(t *testing.T) {
+	h := fixtureHost(t, "unified.txtar")
+	if detail, ok := checkUserNamespaces(h); !ok {
+		t.Error(detail)
+	}
+	h.userNamespace = func() error { return errors.New("operation not permitted") }
+	if detail, ok := checkUserNamespaces(h); ok || !strings.Contains(detail, "operation not permitted") {
+		t.Errorf("%q, %v", detail, ok)
+	}
+	h.euid = 1000
+	if detail, ok := checkUserNamespaces(h); !ok {
+		t.Errorf("another user may not try, but the server is root: %s", detail)
+	}
+}
+
+func TestCheckSwap(t *testing.T) {
+	tests := []struct {
+		name, swaps, mounts string
+		want                bool
+	}{
+		{"none", "Filename\tType\n", "", true},
+		{"v2", "Filename\tType\n/dev/sda2\tpartition\n", "cgroup2 /cg cgroup2 rw 0 0\n", true},
+		{"without accounting", "Filename\tType\n/dev/sda2\tpartition\n", "cgroup /cg cgroup rw,memory 0 0\n", false},
+	}
+	for _, test := range tests {
+		root := t.TempDir()
+		writeFile(t, filepath.Join(root, "proc/swaps"), test.swaps)
+		writeFile(t, filepath.Join(root, "proc/self/mounts"), test.mounts)
+		writeFile(t, filepath.Join(root, "cg/cgroup.controllers"), "memory cpu\n")
+		if detail, ok := checkSwap(host{root: root}); ok != test.want {
+			t.Errorf("%s: %v (%s)", test.name, ok, detail)
 		}
 	}
 }

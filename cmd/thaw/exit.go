@@ -188,6 +188,8 @@ func checkArguments(cmd *cobra.Command, args []string, check cobra.PositionalArg
 		return err
 	case takes != "" && len(args) == 0:
 		return usageError("%s is missing: %s", takes, cmd.UseLine())
+	case takes != "" && len(args) == 1: // the number is right, what it says is not
+		return usageError("%v: %s", err, cmd.UseLine())
 	case takes != "":
 		return usageError("one %s is taken, and here are %d: %s", takes, len(args), cmd.UseLine())
 	case cmd.HasParent() && !cmd.HasSubCommands():

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -31,6 +32,11 @@ type host struct {
 	lookPath  func(name string) (string, error)
 	listen    func(address string) error
 	freeBytes func(dir string) (uint64, error)
+	// freeInodes is 0 where a file system does not count them.
+	freeInodes func(dir string) (uint64, error)
+	now        func() time.Time
+	// userNamespace tries to make one.
+	userNamespace func() error
 	// newGroup lists the files of a new control group below a mount point.
 	newGroup func(mount string) ([]string, error)
 	// makeTree makes control groups as the server does, and removes them.
@@ -45,17 +51,20 @@ func thisHost(dataDir, address, runtimes string) host {
 		}
 	}
 	return host{
-		root:      "/",
-		euid:      os.Geteuid(),
-		release:   kernelRelease(),
-		dataDir:   dataDir,
-		address:   address,
-		runtimes:  runtimes,
-		lookPath:  exec.LookPath,
-		listen:    tryListen,
-		freeBytes: freeBytes,
-		newGroup:  tryGroup,
-		makeTree:  tryTree,
+		root:          "/",
+		euid:          os.Geteuid(),
+		release:       kernelRelease(),
+		dataDir:       dataDir,
+		address:       address,
+		runtimes:      runtimes,
+		lookPath:      exec.LookPath,
+		listen:        tryListen,
+		freeBytes:     freeBytes,
+		freeInodes:    freeInodes,
+		now:           time.Now,
+		userNamespace: tryUserNamespace,
+		newGroup:      tryGroup,
+		makeTree:      tryTree,
 	}
 }
 
@@ -117,24 +126,41 @@ func tryListen(address string) error {
 	return listener.Close()
 }
 
-// freeBytes asks the file system that a directory is on, or will be on once it
-// is made.
 func freeBytes(dir string) (uint64, error) {
+	stat, err := statfs(dir)
+	return stat.Bavail * uint64(stat.Bsize), err
+}
+
+func freeInodes(dir string) (uint64, error) {
+	stat, err := statfs(dir)
+	return stat.Ffree, err
+}
+
+// statfs asks the file system that a directory is on, or will be on once it is
+// made.
+func statfs(dir string) (unix.Statfs_t, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
-		return 0, err
+		return unix.Statfs_t{}, err
 	}
 	for {
 		var stat unix.Statfs_t
 		err := unix.Statfs(dir, &stat)
 		if err == nil {
-			return stat.Bavail * uint64(stat.Bsize), nil
+			return stat, nil
 		}
 		if !errors.Is(err, fs.ErrNotExist) || dir == "/" {
-			return 0, &fs.PathError{Op: "statfs", Path: dir, Err: err}
+			return unix.Statfs_t{}, &fs.PathError{Op: "statfs", Path: dir, Err: err}
 		}
 		dir = filepath.Dir(dir)
 	}
+}
+
+// tryUserNamespace runs a program that does nothing in a new user namespace. The kernel refuses that in a chroot, and many containers do.
+func tryUserNamespace() error {
+	cmd := exec.Command("true")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER}
+	return cmd.Run()
 }
 
 // tryGroup makes a control group, because the root group has neither

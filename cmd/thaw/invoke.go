@@ -19,10 +19,19 @@ import (
 	"thaw/internal/lambda"
 )
 
+// invoker is the flags of invoke.
+type invoker struct {
+	conn       connection
+	payload    string
+	event      string
+	qualifier  string
+	tail       bool
+	listEvents bool
+	printEvent bool
+}
+
 func newInvokeCommand() *cobra.Command {
-	var conn connection
-	var payload, qualifier string
-	var tail bool
+	var i invoker
 	cmd := &cobra.Command{
 		Use:   "invoke NAME",
 		Short: "Invoke a function and print its answer",
@@ -30,47 +39,96 @@ func newInvokeCommand() *cobra.Command {
 byte, with a newline behind it if it has none. With --tail the last 4 KB of the
 invocation's log go to standard error.
 
+--event sends a sample of what a service sends to functions; --list-events names
+the samples, and --event with --print shows one instead of sending it.
+
 NAME is a function's name or ARN. The exit code is 1 if the function answered
 with an error.`,
 		Example: `  thaw invoke hello
   thaw invoke hello --payload '{"name":"world"}' --tail
   thaw invoke hello --payload @event.json
-  generate-event | thaw invoke hello --payload - --json`,
-		Args: cobra.ExactArgs(1),
+  generate-event | thaw invoke hello --payload - --json
+
+  thaw invoke --list-events
+  thaw invoke worker --event sqs
+  thaw invoke --event s3 --print > event.json`,
+		Args: i.checkArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			event, err := readPayload(payload, cmd.InOrStdin())
-			if err != nil {
+			switch {
+			case i.listEvents:
+				return printEvents(cmd.OutOrStdout(), i.conn.json)
+			case i.printEvent:
+				event, err := readEvent(i.event)
+				if err != nil {
+					return err
+				}
+				_, err = cmd.OutOrStdout().Write(event)
 				return err
 			}
-			t, err := conn.target()
-			if err != nil {
-				return err
-			}
-			input := &sdk.InvokeInput{FunctionName: &args[0], Payload: event}
-			if qualifier != "" {
-				input.Qualifier = &qualifier
-			}
-			if tail || conn.json {
-				input.LogType = types.LogTypeTail
-			}
-			output, err := t.client().Invoke(cmd.Context(), input)
-			if err != nil {
-				return err
-			}
-			if err := printInvocation(cmd, output, conn.json); err != nil {
-				return err
-			}
-			if output.FunctionError != nil {
-				return errReported
-			}
-			return nil
+			return i.run(cmd, args[0])
 		},
+		ValidArgsFunction: i.conn.completeFunctions(1),
 	}
-	conn.addFlags(cmd)
-	cmd.Flags().StringVar(&payload, "payload", "", "the event: `JSON`, @file, or - for standard input")
-	cmd.Flags().StringVar(&qualifier, "qualifier", "", "a version or an alias")
-	cmd.Flags().BoolVar(&tail, "tail", false, "print the end of the invocation's log to standard error")
+	i.conn.addFlags(cmd)
+	f := cmd.Flags()
+	f.StringVar(&i.payload, "payload", "", "the event: `JSON`, @file, or - for standard input")
+	f.StringVar(&i.event, "event", "", "send the `sample` of a service's event")
+	f.BoolVar(&i.listEvents, "list-events", false, "list the samples and end")
+	f.BoolVar(&i.printEvent, "print", false, "show the sample instead of sending it")
+	f.StringVar(&i.qualifier, "qualifier", "", "a version or an alias")
+	f.BoolVar(&i.tail, "tail", false, "print the end of the invocation's log to standard error")
+	completeFlag(cmd, "event", eventCompletions)
 	return cmd
+}
+
+// checkArgs wants a function's name where one is invoked.
+func (i *invoker) checkArgs(cmd *cobra.Command, args []string) error {
+	switch {
+	case i.event != "" && i.payload != "":
+		return usageError("--payload and --event both name what to send")
+	case i.printEvent && i.event == "":
+		return usageError("--print shows a sample: name it with --event")
+	case i.listEvents || i.printEvent:
+		return cobra.ExactArgs(0)(cmd, args)
+	}
+	return cobra.ExactArgs(1)(cmd, args)
+}
+
+func (i *invoker) run(cmd *cobra.Command, function string) error {
+	event, err := i.read(cmd.InOrStdin())
+	if err != nil {
+		return err
+	}
+	t, err := i.conn.target()
+	if err != nil {
+		return err
+	}
+	input := &sdk.InvokeInput{FunctionName: &function, Payload: event}
+	if i.qualifier != "" {
+		input.Qualifier = &i.qualifier
+	}
+	if i.tail || i.conn.json {
+		input.LogType = types.LogTypeTail
+	}
+	output, err := t.client().Invoke(cmd.Context(), input)
+	if err != nil {
+		return err
+	}
+	if err := printInvocation(cmd, output, i.conn.json); err != nil {
+		return err
+	}
+	if output.FunctionError != nil {
+		return errReported
+	}
+	return nil
+}
+
+// read gives the event to send.
+func (i *invoker) read(stdin io.Reader) ([]byte, error) {
+	if i.event != "" {
+		return readEvent(i.event)
+	}
+	return readPayload(i.payload, stdin)
 }
 
 // readPayload resolves the three forms of --payload. One byte more than the

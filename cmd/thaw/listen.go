@@ -10,9 +10,10 @@ import (
 )
 
 // listen opens the server's socket. It is the first thing that a server does: a
-// port that is taken must not cost the start of everything else.
+// port that is taken must not cost the start of everything else, and clients of a
+// server that takes another's place wait instead of being refused.
 func listen(c Config) (net.Listener, error) {
-	listener, err := net.Listen("tcp", c.Listen)
+	listener, err := takeSocket(c.Listen)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		by := "another process"
 		if holder, ok := localServer(c.Listen, append(knownDataDirs(), c.Data)); ok {

@@ -75,6 +75,7 @@ about 512 KB of each function; after its restart they are gone.`,
 		},
 	}
 	conn.addFlags(cmd)
+	cmd.ValidArgsFunction = conn.completeFunctions(1)
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "wait for new lines until interrupted")
 	cmd.Flags().BoolVar(&timestamps, "timestamps", false, "begin each line with its time")
 	return cmd
@@ -130,12 +131,13 @@ var errDeleted = errors.New("the function has been deleted")
 type logReader struct {
 	target
 	function string
+	since    uint64 // what was read before
 }
 
 // read shows every line there is, page by page, and with follow those to come.
 func (r logReader) read(ctx context.Context, follow bool, show func(any) error) error {
 	seen := false
-	for since := uint64(0); ; {
+	for since := r.since; ; {
 		wait := 0
 		if follow {
 			wait = logWait

@@ -48,16 +48,23 @@ tool that speaks to AWS Lambda: eval "$(thaw env)" points them here.`,
 		SilenceErrors: true,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.CompletionOptions.HiddenDefaultCmd = true
+	root.CompletionOptions.DisableDefaultCmd = true // there is one with this program's examples
 	root.AddCommand(
 		newServeCommand(),
 		newEnvCommand(),
+		newInitCommand(),
 		newDeployCommand(),
+		newDevCommand(),
 		newInvokeCommand(),
 		newLogsCommand(),
 		newListCommand(),
 		newRemoveCommand(),
+		newKeysCommand(),
+		newBackupCommand(),
+		newRestoreCommand(),
 		newDoctorCommand(),
+		newCompletionCommand(),
+		newManCommand(),
 		newVersionCommand(),
 		newExitCodesTopic(),
 	)

@@ -55,12 +55,25 @@ func (p painter) paint(colour, text string) string {
 
 // progress tells on standard error what a verb that takes a while is doing.
 type progress struct {
-	w     io.Writer
-	start time.Time
+	w      io.Writer
+	start  time.Time
+	silent bool
+	last   string // told by once
+}
+
+// once tells a step unless it was the last one told.
+func (p *progress) once(format string, args ...any) {
+	if text := fmt.Sprintf(format, args...); text != p.last {
+		p.step("%s", text)
+		p.last = text
+	}
 }
 
 func newProgress(w io.Writer) progress { return progress{w: w, start: time.Now()} }
 
 func (p progress) step(format string, args ...any) {
+	if p.silent {
+		return
+	}
 	fmt.Fprintf(p.w, "%6.1f s  %s\n", time.Since(p.start).Seconds(), fmt.Sprintf(format, args...))
 }

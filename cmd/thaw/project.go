@@ -18,7 +18,7 @@ import (
 type project struct {
 	Runtime string
 	Handler string
-	// Compile is set for Go sources: the package is the program made of them.
+	// Compile is set for Go and Java sources: the package is what is made of them.
 	Compile bool
 }
 
@@ -27,11 +27,12 @@ const (
 	customRuntime = "provided.al2023"
 	defaultPython = "python3.13"
 	defaultNode   = "nodejs22.x"
+	defaultJava   = "java17"
 )
 
 // errUndetected is the advice for code in which nothing is recognised.
 var errUndetected = errors.New("found no function in it: expected a bootstrap, Go sources with package main, " +
-	"a Python file with lambda_handler or handler, or index.mjs or index.js; otherwise name --runtime and --handler")
+	"a Python file with lambda_handler or handler, index.mjs or index.js, or a Java class with handleRequest; otherwise name --runtime and --handler")
 
 // detectProject looks for the marks of each language, the surest first. The
 // runtimes are those that the server has, to choose a version that is there.
@@ -40,7 +41,7 @@ func detectProject(code fs.FS, runtimes []string) (project, error) {
 }
 
 func detectors() []func(fs.FS, []string) (project, bool) {
-	return []func(fs.FS, []string) (project, bool){detectCustom, detectGo, detectNode, detectPython}
+	return []func(fs.FS, []string) (project, bool){detectCustom, detectGo, detectNode, detectPython, detectJava}
 }
 
 // detectFor is detectProject where the runtime may have been named: then only code
@@ -182,7 +183,7 @@ func functionName(source string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	base := strings.TrimSuffix(filepath.Base(absolute), ".zip")
+	base := strings.TrimSuffix(strings.TrimSuffix(filepath.Base(absolute), ".zip"), ".jar")
 	name := strings.Trim(regexp.MustCompile(`[^A-Za-z0-9_-]+`).ReplaceAllString(base, "-"), "-")
 	if name == "" || len(name) > 64 {
 		return "", usageError("cannot make a function's name of %q: give one with --name", base)
@@ -199,8 +200,8 @@ func sourceFS(source string) (code fs.FS, isDir bool, err error) {
 	if info.IsDir() {
 		return os.DirFS(source), true, nil
 	}
-	if !strings.HasSuffix(source, ".zip") {
-		return nil, false, usageError("%q is neither a directory nor a .zip file", source)
+	if !strings.HasSuffix(source, ".zip") && !strings.HasSuffix(source, ".jar") {
+		return nil, false, usageError("%q is neither a directory nor a .zip or .jar file", source)
 	}
 	code, err = openZip(source)
 	if err != nil {

@@ -40,6 +40,7 @@ could not be deleted.`,
 		},
 	}
 	conn.addFlags(cmd)
+	cmd.ValidArgsFunction = conn.completeFunctions(maxCompletions)
 	return cmd
 }
 

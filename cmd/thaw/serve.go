@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"thaw/internal/lambda"
+	"thaw/internal/vault"
 )
 
 // Config is everything that an operator can tell a server. It is checked once,
@@ -22,8 +23,11 @@ type Config struct {
 	Listen   string
 	Data     string
 	Runtimes string
+	KeyFile  string // empty means master.key in Data
 	Auth     string // "sigv4" or "none"
-	Scope    lambda.Scope
+	// AcceptOlderStore takes a store that is behind the copy of its records.
+	AcceptOlderStore bool
+	Scope            lambda.Scope
 
 	AccountConcurrency int
 	MaxEnvironments    int
@@ -63,7 +67,12 @@ and control groups.
 Requests must be signed with an access key of the data directory ("thaw env"
 shows the first one); --auth none lets everybody in, and is refused unless the
 server listens on loopback only. SIGTERM or Ctrl-C ends it in good order:
-running invocations have --stop-grace to finish.`,
+running invocations have --stop-grace to finish. SIGHUP makes it go on as the
+program that is now in the place of its own: that is how it is upgraded.
+
+The socket stays open meanwhile, so that clients wait and none is refused. A
+socket that a service manager has opened (LISTEN_FDS) is taken instead of
+--listen.`,
 		Example: `  sudo thaw serve
   sudo thaw serve --data ./data --listen 127.0.0.1:4567
   sudo thaw serve --auth none --keep-alive 1m`,
@@ -79,13 +88,19 @@ running invocations have --stop-grace to finish.`,
 			if _, err := os.Stat(c.Runtimes); err != nil {
 				logger.Warn("no managed runtimes: their directory cannot be read", "error", err)
 			}
-			return serve(cmd.Context(), c, logger)
+			next, err := serve(cmd.Context(), c, logger)
+			if err != nil || next == nil {
+				return err
+			}
+			return next.become()
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&c.Listen, "listen", defaultListen, "`address` to listen on")
 	f.StringVar(&c.Data, "data", defaultDataDir(), "`directory` of everything that is kept")
 	f.StringVar(&c.Runtimes, "runtimes", defaultRuntimesDir(), "`directory` of the managed runtimes")
+	f.StringVar(&c.KeyFile, "key-file", "", "`file` with the master key, made if there is none (default master.key in the data directory)")
+	f.BoolVar(&c.AcceptOlderStore, "accept-older-store", false, "start also when the store is older or emptier than it was seen to be")
 	f.StringVar(&c.Auth, "auth", authSigV4, "who may call: sigv4 (signed requests) or none (everybody, on loopback only)")
 	f.StringVar(&c.Scope.Region, "region", c.Scope.Region, "region that the server stands for")
 	f.StringVar(&c.Scope.Account, "account", c.Scope.Account, "account that the server stands for, twelve digits")
@@ -131,6 +146,12 @@ func (c *Config) check() error {
 	}
 	if c.Data, err = filepath.Abs(c.Data); err != nil {
 		return fmt.Errorf("--data: %w", err)
+	}
+	if c.KeyFile == "" {
+		c.KeyFile = filepath.Join(c.Data, vault.FileName)
+	}
+	if c.KeyFile, err = filepath.Abs(c.KeyFile); err != nil {
+		return fmt.Errorf("--key-file: %w", err)
 	}
 	if c.Runtimes, err = filepath.Abs(c.Runtimes); err != nil {
 		return fmt.Errorf("--runtimes: %w", err)

@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -28,8 +31,12 @@ import (
 	"thaw/internal/sandbox"
 	"thaw/internal/sandbox/native"
 	"thaw/internal/sigv4"
+	"thaw/internal/store"
 	"thaw/internal/store/jetstream"
+	"thaw/internal/store/mirror"
+	"thaw/internal/store/sealed"
 	"thaw/internal/telemetry/logs"
+	"thaw/internal/vault"
 )
 
 // server is the parts of a running server, in the order in which they are
@@ -38,8 +45,11 @@ type server struct {
 	config Config
 	logger *slog.Logger
 
+	vault    *vault.Vault
 	keys     *iam.Keyring
 	store    *jetstream.Store
+	mirror   *mirror.Mirror   // of store
+	records  *sealed.Metadata // of store
 	code     *code.Packages
 	catalog  *catalog.Catalog
 	driver   *native.Driver
@@ -48,13 +58,19 @@ type server struct {
 	pools    *pool.Pools
 	control  *control.Control
 	http     *http.Server
+	// following ends when the server begins to end.
+	following    context.Context
+	endFollowing context.CancelFunc
 
 	closers []func(context.Context) error
 }
 
-// serve runs a server until ctx ends, and then ends it in good order.
-func serve(ctx context.Context, c Config, logger *slog.Logger) (err error) {
+// serve runs a server until ctx ends, and then ends it in good order. If it is to
+// go on as another program, it returns that one.
+func serve(ctx context.Context, c Config, logger *slog.Logger) (next *successor, err error) {
 	s := &server{config: c, logger: logger}
+	s.following, s.endFollowing = context.WithCancel(context.WithoutCancel(ctx))
+	defer s.endFollowing()
 	defer func() {
 		// Ends even if the stop itself was interrupted; each part has its own limit.
 		err = errors.Join(err, s.close(context.WithoutCancel(ctx)))
@@ -64,33 +80,89 @@ func serve(ctx context.Context, c Config, logger *slog.Logger) (err error) {
 	}()
 	listener, err := listen(c)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	defer listener.Close()
+	if c.Auth == authNone && !isLoopback(listener.Addr()) {
+		return nil, fmt.Errorf("--auth none works on a loopback address only, and the socket is at %s", listener.Addr())
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	// From here on: SIGHUP ends a program that does not ask for it.
+	replace := make(chan os.Signal, 1)
+	signal.Notify(replace, syscall.SIGHUP)
 	if err := s.open(ctx); err != nil {
-		return errors.Join(inUse(c.Data, err), listener.Close())
+		return nil, inUse(c.Data, err)
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- s.http.Serve(listener) }()
-	file := serverFile{Address: listener.Addr().String(), PID: os.Getpid(), Region: c.Scope.Region, Runtimes: c.Runtimes}
+	if err := s.announce(listener.Addr()); err != nil {
+		return nil, errors.Join(err, s.http.Close())
+	}
+	defer func() {
+		if next == nil || err != nil {
+			os.Remove(filepath.Join(c.Data, serverFileName))
+		}
+	}()
+	next, err = s.untilEnd(ctx, failed, replace, func() (*successor, error) { return newSuccessor(ctx, program, listener) })
+	if err != nil {
+		return nil, err
+	}
+	s.drain(ctx, next != nil)
+	<-failed
+	if ctx.Err() != nil {
+		return nil, nil // told to end, perhaps on its way to the next program
+	}
+	return next, nil
+}
+
+// announce tells clients and the service manager that the server is there.
+func (s *server) announce(address net.Addr) error {
+	c := s.config
+	file := serverFile{Address: address.String(), PID: os.Getpid(), Region: c.Scope.Region, Runtimes: c.Runtimes, KeyFile: c.KeyFile}
 	if err := file.write(c.Data); err != nil {
-		return errors.Join(fmt.Errorf("write %s: %w", serverFileName, err), s.http.Close())
+		return fmt.Errorf("write %s: %w", serverFileName, err)
 	}
-	defer os.Remove(filepath.Join(c.Data, serverFileName))
-	logger.Info("ready", "address", file.Address, "data", c.Data, "auth", c.Auth, "functions", len(s.catalog.Functions()))
-	select {
-	case err = <-failed:
-		return fmt.Errorf("serve: %w", err)
-	case <-ctx.Done():
+	s.logger.Info("ready", "address", file.Address, "data", c.Data, "auth", c.Auth, "functions", len(s.catalog.Functions()))
+	return notifyManager("READY=1")
+}
+
+// untilEnd waits until the server is told to end, or SIGHUP to go on as what is
+// now in the place of its program. A program that does not run changes nothing.
+func (s *server) untilEnd(ctx context.Context, failed <-chan error, replace <-chan os.Signal, find func() (*successor, error)) (*successor, error) {
+	for {
+		select {
+		case err := <-failed:
+			return nil, fmt.Errorf("serve: %w", err)
+		case <-ctx.Done():
+			return nil, nil
+		case <-replace:
+		}
+		next, err := find()
+		if err == nil {
+			return next, nil
+		}
+		s.logger.Error("the server goes on as it is", "error", err)
 	}
-	logger.Info("stopping", "grace", c.StopGrace)
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.StopGrace)
+}
+
+// drain lets running requests finish. Requests that come on new connections wait
+// for the next server, if there is to be one.
+func (s *server) drain(ctx context.Context, goesOn bool) {
+	s.logger.Info("stopping", "grace", s.config.StopGrace, "goes_on", goesOn)
+	if !goesOn {
+		if err := notifyManager("STOPPING=1"); err != nil {
+			s.logger.Warn("the service manager does not listen", "error", err)
+		}
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.StopGrace)
 	defer cancel()
 	if err := s.http.Shutdown(grace); err != nil {
-		logger.Warn("requests were cut off", "error", err)
+		s.logger.Warn("requests were cut off", "error", err)
 		s.http.Close()
 	}
-	<-failed
-	return nil
 }
 
 // onClose remembers how to end a part that was opened.
@@ -125,16 +197,19 @@ func (s *server) open(ctx context.Context) error {
 
 // openState opens what is kept: keys, records, packages.
 func (s *server) openState(ctx context.Context) error {
-	var err error
-	if s.keys, err = iam.Open(s.config.Data); err != nil {
+	if err := s.openKeys(ctx); err != nil {
 		return err
 	}
+	var err error
 	s.store, err = jetstream.Open(ctx, jetstream.Options{Dir: filepath.Join(s.config.Data, "store"), Logger: s.logger})
 	if err != nil {
 		return err
 	}
 	s.onClose(ignoringContext(s.store.Close))
-	if s.catalog, err = catalog.Open(ctx, s.store.Metadata(), catalog.Options{Logger: s.logger}); err != nil {
+	if err := s.openRecords(ctx); err != nil {
+		return err
+	}
+	if s.catalog, err = catalog.Open(ctx, s.records, catalog.Options{Logger: s.logger}); err != nil {
 		return err
 	}
 	s.onClose(ignoringContext(s.catalog.Close))
@@ -143,6 +218,48 @@ func (s *server) openState(ctx context.Context) error {
 		return err
 	}
 	return s.code.Sweep(ctx, s.codeInUse())
+}
+
+// openKeys opens the master key and the access keys, and follows the latter.
+func (s *server) openKeys(ctx context.Context) (err error) {
+	if s.vault, err = openVault(s.config.Data, s.config.KeyFile); err != nil {
+		return err
+	}
+	if s.keys, err = iam.Open(s.config.Data, s.vault); err != nil {
+		return err
+	}
+	following, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var followed sync.WaitGroup
+	followed.Go(func() { s.keys.Follow(following, s.logger) })
+	s.onClose(func(context.Context) error {
+		cancel()
+		followed.Wait()
+		return nil
+	})
+	return nil
+}
+
+// openRecords refuses a store that is behind what was seen of it, and puts the
+// encryption in front of it: in this order, and before the copy sees a record
+// that is not sealed yet.
+func (s *server) openRecords(ctx context.Context) (err error) {
+	seal := func(ctx context.Context, records []store.Entry) (err error) {
+		s.records, err = sealed.Open(ctx, sealed.Options{Metadata: s.store.Metadata(), Records: records, Vault: s.vault, Logger: s.logger})
+		return err
+	}
+	s.mirror, err = mirror.Open(ctx, mirror.Options{
+		Path: filepath.Join(s.config.Data, mirror.FileName), Metadata: s.store.Metadata(),
+		Accept: s.config.AcceptOlderStore, Before: seal, Logger: s.logger,
+	})
+	if errors.Is(err, mirror.ErrBehind) {
+		return fmt.Errorf("%w: were files of %s lost or set back? Put them back, or go on with what is there by --accept-older-store, once",
+			err, s.config.Data)
+	}
+	if err != nil {
+		return err
+	}
+	s.onClose(ignoringContext(s.mirror.Close))
+	return nil
 }
 
 // codeInUse tells the packages of existing versions from those of deleted ones.
@@ -300,13 +417,17 @@ func (s *server) openAPI(context.Context) error {
 		Logger:   s.logger,
 	})
 	own := api.Verified(apilogs.New(apilogs.Options{Store: s.logs, Group: s.logGroup}))
+	backups := api.Verified(s.serveBackup())
 	s.http = &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if strings.HasPrefix(r.URL.Path, apilogs.Path) {
-				own.ServeHTTP(w, r)
-				return
+			switch {
+			case strings.HasPrefix(r.URL.Path, apilogs.Path):
+				s.whileOpen(own, w, r)
+			case r.URL.Path == backupPath:
+				backups.ServeHTTP(w, r)
+			default:
+				api.ServeHTTP(w, r)
 			}
-			api.ServeHTTP(w, r)
 		}),
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       readTimeout,
@@ -314,7 +435,17 @@ func (s *server) openAPI(context.Context) error {
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
 	}
+	s.http.RegisterOnShutdown(s.endFollowing)
 	return nil
+}
+
+// whileOpen serves a request that waits for what is to come, until the server is
+// to end: who follows a log must not hold that up.
+func (s *server) whileOpen(h http.Handler, w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer context.AfterFunc(s.following, cancel)()
+	h.ServeHTTP(w, r.WithContext(ctx))
 }
 
 func (s *server) logGroup(function string) (string, bool) {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,6 +14,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"thaw/internal/iam"
+	"thaw/internal/vault"
 )
 
 // The tests are inside the package: a program has no other way in than its
@@ -47,13 +49,24 @@ func isolate(t *testing.T) (dataDir string) {
 	return dataDir
 }
 
-// startFake makes a data directory look like that of a running server.
-func startFake(t *testing.T, dataDir string) target {
+// openKeys makes the keys of a data directory, as the first start of a server does.
+func openKeys(t *testing.T, dataDir string) *iam.Keyring {
 	t.Helper()
-	keys, err := iam.Open(dataDir)
+	box, err := openVault(dataDir, filepath.Join(dataDir, vault.FileName))
 	if err != nil {
 		t.Fatal(err)
 	}
+	keys, err := iam.Open(dataDir, box)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys
+}
+
+// startFake makes a data directory look like that of a running server.
+func startFake(t *testing.T, dataDir string) target {
+	t.Helper()
+	keys := openKeys(t, dataDir)
 	server := newFakeServer(t, keys.First().ID)
 	file := serverFile{Address: strings.TrimPrefix(server.URL, "http://"), PID: os.Getpid(), Region: "us-east-1"}
 	if err := file.write(dataDir); err != nil {
@@ -84,6 +97,16 @@ func TestScripts(t *testing.T) {
 }
 
 const transcriptName = "transcript"
+
+func writeFile(t *testing.T, name, content string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
 
 func runScript(t *testing.T, path string) {
 	archive, err := txtar.ParseFile(path)
@@ -154,10 +177,14 @@ func transcribe(t *testing.T, script, dataDir string) string {
 	return normalise(log.String(), dataDir, server)
 }
 
+// built is the line of the version verb, which every build has its own of.
+var built = regexp.MustCompile(`(?m)^thaw \S+ go\S+ \S+/\S+$`)
+
 var elapsed = regexp.MustCompile(`(?m)^! +\d+\.\d s  `)
 
 // normalise replaces what differs from run to run.
 func normalise(text, dataDir string, server target) string {
+	text = built.ReplaceAllString(text, "thaw $$VERSION $$GO $$PLATFORM")
 	text = elapsed.ReplaceAllString(text, "!    0.0 s  ")
 	pairs := []string{dataDir, "$DATA"}
 	if server.Endpoint != "" {
@@ -236,7 +263,7 @@ func TestEveryVerbIsDocumented(t *testing.T) {
 		if cmd.Example == "" {
 			t.Errorf("thaw %s has no example", cmd.Name())
 		}
-		if cmd.Flags().Lookup("json") == nil && cmd.Name() != "serve" {
+		if cmd.Flag("json") == nil && !slices.Contains([]string{"serve", "dev", "completion", "man"}, cmd.Name()) {
 			t.Errorf("thaw %s has no --json", cmd.Name())
 		}
 	}

@@ -21,8 +21,10 @@ const everything = "everything"
 // house is the import table, from the top of the building to its ground.
 var house = []row{
 	{
+		// txtar holds the templates of init: each is one text that a person can read.
+		// pflag is cobra's own: the flags that manual pages list.
 		folder: "cmd/thaw", imports: []string{everything},
-		modules: []string{"github.com/spf13/cobra", "golang.org/x/term", "golang.org/x/sys", "github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go"},
+		modules: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/term", "golang.org/x/sys", "github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go", "golang.org/x/tools/txtar"},
 		why:     "it wires everything, and its verbs are ordinary clients of the API, by the SDK that any client uses",
 	},
 	{
@@ -78,8 +80,8 @@ var house = []row{
 		why: "the rules of change write wishes; who fulfils them watches the catalog",
 	},
 	{
-		folder: "internal/iam", imports: []string{"internal/catalog"},
-		why: "keys and policies need no more than records",
+		folder: "internal/iam", imports: []string{"internal/catalog", "internal/vault"},
+		why: "keys and policies need no more than records, and the vault for the secrets of keys",
 	},
 	{
 		folder: "internal/catalog", imports: []string{"=internal/store"},
@@ -88,6 +90,25 @@ var house = []row{
 	{
 		folder: "internal/store", modules: []string{"github.com/nats-io"},
 		why: "the ports and their engines; what the bytes mean is catalog's",
+	},
+	{
+		// Sealing is a decorator of the port, so that neither the engines nor the
+		// catalog know of it.
+		folder: "internal/store/sealed", imports: []string{"=internal/store", "internal/vault"},
+		why: "it knows ports and seals, not what the records mean",
+	},
+	{
+		folder: "internal/store/mirror", imports: []string{"=internal/store"},
+		why: "it copies records as they are stored, whatever the engine",
+	},
+	{
+		// A restored directory is written by the engine that will read it.
+		folder: "internal/backup", imports: []string{"internal/store"},
+		why: "it copies records and blobs as they are stored, and needs no key",
+	},
+	{
+		folder: "internal/vault",
+		why:    "it holds the master key: the less it knows the better",
 	},
 	{
 		folder: "internal/awsapi", modules: []string{"github.com/aws/aws-sdk-go-v2/aws/protocol/eventstream"},

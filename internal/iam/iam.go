@@ -1,180 +1,209 @@
 // Package iam holds who may call: the access keys of this server.
 //
 // Vocabulary: a key is an access key ID with its secret and the name of the user
-// it speaks for; the keyring is all keys of one data directory, kept in the file
-// keys.json. The first Open of a directory makes one key, for the user
-// "administrator".
+// it speaks for; a temporary key also has a session token, which its requests
+// must carry, and a time at which it expires; the keyring is all keys of one data
+// directory, kept in the file keys.json. The first Open of a directory makes one
+// key, for the user "administrator".
 //
-// The file holds secrets: it is made with mode 0600, and a file that others may
-// read is refused. A Keyring is immutable after Open; every method may be called
-// from any goroutine and takes no lock.
+// In the file secrets are sealed by the vault, and of a session token there is
+// the digest only. The file is made with mode 0600 all the same, and one that
+// others may read is refused. It is replaced in one step, by whoever holds its
+// lock (Change); a running server follows it (Follow).
+//
+// Every method may be called from any goroutine. Lookups of known keys take no
+// lock: the keys are an immutable state that is replaced. Only a key that is not
+// known makes Secret look at the file at once, for it may have been added since
+// Follow did.
 package iam
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/base32"
 	"encoding/base64"
-	"encoding/json"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"time"
-)
 
-// FileName is the keyring's file inside the data directory.
-const FileName = "keys.json"
+	"thaw/internal/lambda"
+	"thaw/internal/vault"
+)
 
 // Administrator is the user that the first key belongs to.
 const Administrator = "administrator"
 
+// codeExpiredToken is answered to a temporary key after its time.
+const codeExpiredToken = "ExpiredTokenException"
+
 const (
-	formatVersion = 1
-	// maxFile bounds keys.json, in bytes.
-	maxFile = 1 << 20
 	// idBytes and secretBytes make an ID of 20 and a secret of 40 characters, the
 	// lengths that clients expect of the service's own keys.
 	idBytes     = 10
 	secretBytes = 30
+	tokenBytes  = 96
+	// permanentPrefix and temporaryPrefix begin the IDs, as the service's do.
+	permanentPrefix = "AKIA"
+	temporaryPrefix = "ASIA"
 )
 
 // Key is one access key.
 type Key struct {
-	ID        string    `json:"id"`
-	Secret    string    `json:"secret"`
-	User      string    `json:"user"`
-	CreatedAt time.Time `json:"created_at"`
+	ID        string
+	Secret    string
+	User      string
+	CreatedAt time.Time
+	Disabled  bool
+	// ExpiresAt is zero for a permanent key.
+	ExpiresAt time.Time
+	// TokenSHA256 is the digest of a temporary key's session token, in hexadecimal
+	// digits; empty for a permanent key.
+	TokenSHA256 string
 }
 
-// Keyring is the keys of one data directory.
-type Keyring struct {
-	keys []Key // in the file's order, the first is the administrator's
-	byID map[string]int
+// Temporary tells keys that come with a session token.
+func (k *Key) Temporary() bool { return k.TokenSHA256 != "" }
+
+// Usable tells whether requests with this key are let in at a time.
+func (k *Key) Usable(now time.Time) bool {
+	return !k.Disabled && (k.ExpiresAt.IsZero() || now.Before(k.ExpiresAt))
 }
 
-type keyFile struct {
-	Version int   `json:"version"`
-	Keys    []Key `json:"keys"`
-}
-
-// Open reads the keyring of a data directory, which must exist, and makes it
-// with one new key if there is none.
-func Open(dir string) (*Keyring, error) {
-	k, err := Read(dir)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return k, err
-	}
-	if err := create(dir, newKey(Administrator)); err != nil {
-		return nil, fmt.Errorf("create keyring: %w", err)
-	}
-	return Read(dir)
-}
-
-// Read reads the keyring of a data directory and changes nothing; the error is
-// fs.ErrNotExist if there is none.
-func Read(dir string) (*Keyring, error) {
-	path := filepath.Join(dir, FileName)
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, fmt.Errorf("read keyring: %w", err)
-	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return nil, fmt.Errorf("read keyring: %s can be read by others (mode %04o): run chmod 600 %s", path, mode, path)
-	}
-	if info.Size() > maxFile {
-		return nil, fmt.Errorf("read keyring: %s has %d bytes, more than %d", path, info.Size(), maxFile)
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("read keyring: %w", err)
-	}
-	k, err := parse(data)
-	if err != nil {
-		return nil, fmt.Errorf("read keyring %s: %w", path, err)
-	}
-	return k, nil
-}
-
-func parse(data []byte) (*Keyring, error) {
-	var file keyFile
-	if err := json.Unmarshal(data, &file); err != nil {
-		return nil, err
-	}
-	if file.Version != formatVersion {
-		return nil, fmt.Errorf("format version %d, want %d", file.Version, formatVersion)
-	}
-	if len(file.Keys) == 0 {
-		return nil, errors.New("no keys")
-	}
-	k := &Keyring{keys: file.Keys, byID: make(map[string]int, len(file.Keys))}
-	for i, key := range file.Keys {
-		if key.ID == "" || key.Secret == "" {
-			return nil, fmt.Errorf("key %d has no id or no secret", i)
-		}
-		if _, twice := k.byID[key.ID]; twice {
-			return nil, fmt.Errorf("key %q is there twice", key.ID)
-		}
-		k.byID[key.ID] = i
-	}
-	return k, nil
-}
-
-// First is the administrator's key, the one that a server shows its owner.
-func (k *Keyring) First() Key { return k.keys[0] }
-
-// Secret finds the secret of an access key. A session token belongs to a
-// temporary key; this keyring has only permanent ones, so that a request with a
-// token names no key of it.
-func (k *Keyring) Secret(id, sessionToken string) (secret string, ok bool) {
-	i, ok := k.byID[id]
-	if !ok || sessionToken != "" {
-		return "", false
-	}
-	return k.keys[i].Secret, true
-}
-
-func newKey(user string) Key {
-	id := make([]byte, idBytes)
-	secret := make([]byte, secretBytes)
-	rand.Read(id)
-	rand.Read(secret)
+// NewKey makes a permanent key.
+func NewKey(user string) Key {
 	return Key{
-		ID:        "AKIA" + base32.StdEncoding.EncodeToString(id),
-		Secret:    base64.StdEncoding.EncodeToString(secret),
+		ID:        permanentPrefix + base32.StdEncoding.EncodeToString(random(idBytes)),
+		Secret:    base64.StdEncoding.EncodeToString(random(secretBytes)),
 		User:      user,
 		CreatedAt: time.Now().UTC().Truncate(time.Second),
 	}
 }
 
-// create writes the file whole or not at all: a temporary file, synced, is
-// linked to the name. Of two servers that start at once the second link fails,
-// and both read the first one's key.
-func create(dir string, key Key) error {
-	data, err := json.MarshalIndent(keyFile{Version: formatVersion, Keys: []Key{key}}, "", "  ")
-	if err != nil {
-		return err
-	}
-	tmp, err := os.CreateTemp(dir, FileName+".*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(append(data, '\n'))
-	err = errors.Join(err, tmp.Sync(), tmp.Close())
-	if err != nil {
-		return err
-	}
-	if err := os.Link(tmp.Name(), filepath.Join(dir, FileName)); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return syncDir(dir)
+// NewSession makes a temporary key and its session token, which is kept nowhere.
+func NewSession(user string, lifetime time.Duration) (key Key, token string) {
+	key = NewKey(user)
+	key.ID = temporaryPrefix + key.ID[len(permanentPrefix):]
+	key.ExpiresAt = key.CreatedAt.Add(lifetime)
+	token = base64.StdEncoding.EncodeToString(random(tokenBytes))
+	key.TokenSHA256 = digest(token)
+	return key, token
 }
 
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
+func random(n int) []byte {
+	b := make([]byte, n)
+	rand.Read(b)
+	return b
+}
+
+func digest(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return hex.EncodeToString(sum[:])
+}
+
+// Keyring is the keys of one data directory.
+type Keyring struct {
+	dir   string
+	vault *vault.Vault
+	state atomic.Pointer[state]
+
+	mu     sync.Mutex // orders the reading of the file
+	looked time.Time  // when Secret did so last
+}
+
+// state is the keys as one file had them; it never changes.
+type state struct {
+	keys []Key // in the file's order
+	byID map[string]int
+	file os.FileInfo
+}
+
+// Open reads the keyring of a data directory, which must exist, and makes it
+// with one new key if there is none. A file of an older format is written anew.
+func Open(dir string, v *vault.Vault) (*Keyring, error) {
+	k, format, err := read(dir, v)
+	if err == nil && format == formatVersion {
+		return k, nil
 	}
-	return errors.Join(d.Sync(), d.Close())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	err = Change(dir, v, func(keys []Key) ([]Key, error) {
+		if len(keys) == 0 {
+			keys = []Key{NewKey(Administrator)}
+		}
+		return keys, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return Read(dir, v)
+}
+
+// Read reads the keyring of a data directory and changes nothing; the error is
+// fs.ErrNotExist if there is none.
+func Read(dir string, v *vault.Vault) (*Keyring, error) {
+	k, _, err := read(dir, v)
+	return k, err
+}
+
+func read(dir string, v *vault.Vault) (*Keyring, int, error) {
+	s, format, err := load(dir, v)
+	if err != nil {
+		return nil, 0, fmt.Errorf("read keyring: %w", err)
+	}
+	k := &Keyring{dir: dir, vault: v}
+	k.state.Store(s)
+	return k, format, nil
+}
+
+// Keys returns all keys in the order in which they were made.
+func (k *Keyring) Keys() []Key { return append([]Key(nil), k.state.Load().keys...) }
+
+// First is the oldest permanent key that is not disabled, the one that a server
+// shows its owner. There always is one.
+func (k *Keyring) First() Key {
+	keys := k.state.Load().keys
+	return keys[firstUsable(keys)]
+}
+
+// firstUsable is -1 if no request could be signed for ever.
+func firstUsable(keys []Key) int {
+	for i := range keys {
+		if !keys[i].Disabled && !keys[i].Temporary() {
+			return i
+		}
+	}
+	return -1
+}
+
+// Secret finds the secret of an access key that may be used now. A temporary key
+// demands its session token, a permanent one demands none. Every error is a
+// *lambda.Error.
+func (k *Keyring) Secret(id, sessionToken string, now time.Time) (string, error) {
+	s := k.state.Load()
+	i, ok := s.byID[id]
+	if (!ok || s.keys[i].Disabled) && k.look() {
+		s = k.state.Load()
+		i, ok = s.byID[id]
+	}
+	if !ok || s.keys[i].Disabled || !s.keys[i].opensWith(sessionToken) {
+		return "", lambda.Errorf(lambda.CodeUnrecognizedClient, "The security token included in the request is invalid.")
+	}
+	if !s.keys[i].Usable(now) {
+		return "", lambda.Errorf(codeExpiredToken, "The security token included in the request is expired")
+	}
+	return s.keys[i].Secret, nil
+}
+
+func (k *Key) opensWith(token string) bool {
+	if !k.Temporary() {
+		return token == ""
+	}
+	return subtle.ConstantTimeCompare([]byte(digest(token)), []byte(k.TokenSHA256)) == 1
 }

@@ -1,32 +1,29 @@
 package sigv4
 
 import (
-	"cmp"
 	"net/http"
 	"net/textproto"
-	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 )
 
 // canonicalRequest appends the request's canonical form: method, path, query,
 // headers and their names, each on its own line. The body's hash comes behind.
-func canonicalRequest(buf []byte, signedHeaders string, r *Request) []byte {
+func canonicalRequest(buf []byte, a *authorization, r *Request) []byte {
 	buf = append(buf, r.Method...)
 	buf = append(buf, '\n')
 	buf = appendPath(buf, r.Path)
 	buf = append(buf, '\n')
-	buf = appendQuery(buf, r.Query)
+	buf = append(buf, a.canonicalQuery...)
 	buf = append(buf, '\n')
-	for name := range strings.SplitSeq(signedHeaders, ";") {
+	for name := range strings.SplitSeq(a.signedHeaders, ";") {
 		buf = append(buf, name...)
 		buf = append(buf, ':')
 		buf = appendHeader(buf, name, r)
 		buf = append(buf, '\n')
 	}
 	buf = append(buf, '\n')
-	buf = append(buf, signedHeaders...)
+	buf = append(buf, a.signedHeaders...)
 	return append(buf, '\n')
 }
 
@@ -37,42 +34,6 @@ func appendPath(buf []byte, path string) []byte {
 		return append(buf, '/')
 	}
 	return appendEscaped(buf, path, true)
-}
-
-// appendQuery sorts the decoded pairs and escapes them strictly. A pair that
-// cannot be decoded stands as it is: the signature will not match.
-func appendQuery(buf []byte, query string) []byte {
-	if query == "" {
-		return buf
-	}
-	type pair struct{ name, value string }
-	var pairs []pair
-	for part := range strings.SplitSeq(query, "&") {
-		if part == "" {
-			continue
-		}
-		name, value, _ := strings.Cut(part, "=")
-		pairs = append(pairs, pair{escape(unescape(name)), escape(unescape(value))})
-	}
-	slices.SortFunc(pairs, func(a, b pair) int {
-		return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.value, b.value))
-	})
-	for i, p := range pairs {
-		if i > 0 {
-			buf = append(buf, '&')
-		}
-		buf = append(buf, p.name...)
-		buf = append(buf, '=')
-		buf = append(buf, p.value...)
-	}
-	return buf
-}
-
-func unescape(s string) string {
-	if plain, err := url.QueryUnescape(s); err == nil {
-		return plain
-	}
-	return s
 }
 
 func escape(s string) string { return string(appendEscaped(nil, s, false)) }

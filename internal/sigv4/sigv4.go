@@ -1,4 +1,5 @@
-// Package sigv4 verifies AWS Signature Version 4 in the Authorization header.
+// Package sigv4 verifies AWS Signature Version 4, in the Authorization header or
+// in the query (a presigned request).
 //
 // Vocabulary: the credential scope names day, region and service that a
 // signature is good for; the signing key is derived from a secret and its scope;
@@ -8,8 +9,11 @@
 // Options.Now. It remembers derived signing keys, at most maxCached of them. All
 // methods may be called from any goroutine.
 //
-// Clients of Lambda send no X-Amz-Content-Sha256: the payload's hash is always
-// computed from the received body, and the header, if there, must agree with it.
+// What a signature covers here is all that a server acts upon: method, path,
+// query, host, every X-Amz- header that is there, and the body. Clients of Lambda
+// send no X-Amz-Content-Sha256: the payload's hash is always computed from the
+// received body, and the header or parameter, if there, must agree with it;
+// UNSIGNED-PAYLOAD is refused.
 package sigv4
 
 import (
@@ -19,7 +23,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"thaw/internal/lambda"
@@ -28,7 +31,7 @@ import (
 // Skew is how far a request's time may be from the server's, either way.
 const Skew = 5 * time.Minute
 
-// codeIncompleteSignature is answered to a header that lacks a part.
+// codeIncompleteSignature is answered to a request that lacks a part.
 const codeIncompleteSignature = "IncompleteSignatureException"
 
 const (
@@ -39,9 +42,10 @@ const (
 	maxSignedHeaders = 100
 )
 
-// Keys finds secrets. The session token is empty for permanent keys.
+// Keys finds secrets. The session token is empty for permanent keys. An error is
+// a *lambda.Error: the key is unknown, or has expired.
 type Keys interface {
-	Secret(accessKeyID, sessionToken string) (secret string, ok bool)
+	Secret(accessKeyID, sessionToken string, now time.Time) (secret string, err error)
 }
 
 // Options configure a Verifier.
@@ -81,43 +85,63 @@ type Request struct {
 	Body          []byte
 }
 
-// Precheck checks all but the signature itself: that the header is whole, of now
-// and of a key that is known. It needs no body, and tells who need not be given
-// memory for one.
+// Precheck checks all but the signature itself: that it is whole, of now and of
+// a key that is known. It needs no body, and tells who need not be given memory
+// for one.
 func (v *Verifier) Precheck(r *Request) error {
 	_, err := v.claim(r)
 	return err
 }
 
-// claim is what a request says of itself: who signed it, and when.
+// claim is what a request says of itself: who signed it, what of it, and when.
 type claim struct {
 	authorization
-	stamp  string // X-Amz-Date
+	stamp  string // the time of signing
+	token  string // of the session
+	sent   string // the payload's hash, if the request tells it
 	secret string
 }
 
 func (v *Verifier) claim(r *Request) (claim, error) {
-	var c claim
-	header := r.Header.Get("Authorization")
-	if header == "" {
-		return c, lambda.Errorf(lambda.CodeMissingAuthenticationTkn, "Missing Authentication Token")
-	}
-	var err error
-	if c.authorization, err = parseAuthorization(header); err != nil {
-		return c, err
-	}
-	if c.stamp, err = v.checkTime(r.Header, c.date); err != nil {
+	c, err := v.read(r)
+	if err != nil {
 		return c, err
 	}
 	if err := v.checkScope(c.authorization); err != nil {
 		return c, err
 	}
-	secret, ok := v.keys.Secret(c.keyID, r.Header.Get("X-Amz-Security-Token"))
-	if !ok {
-		return c, lambda.Errorf(lambda.CodeUnrecognizedClient, "The security token included in the request is invalid.")
+	if err := c.checkCoverage(r.Header); err != nil {
+		return c, err
 	}
-	c.secret = secret
-	return c, nil
+	c.secret, err = v.keys.Secret(c.keyID, c.token, v.now())
+	return c, err
+}
+
+// read takes the claim from where it stands. A request that signs in both places
+// is refused: two readers could take it for two users'.
+func (v *Verifier) read(r *Request) (c claim, err error) {
+	query, err := parseQuery(r.Query)
+	if err != nil {
+		return c, err
+	}
+	header := r.Header.Get("Authorization")
+	if query.presigned() {
+		if header != "" {
+			return c, incomplete("A request may be signed in the Authorization header or in the query, not in both.")
+		}
+		return v.readQuery(query, r)
+	}
+	if header == "" {
+		return c, lambda.Errorf(lambda.CodeMissingAuthenticationTkn, "Missing Authentication Token")
+	}
+	if c.authorization, err = parseAuthorization(header); err != nil {
+		return c, err
+	}
+	c.token = r.Header.Get("X-Amz-Security-Token")
+	c.sent = r.Header.Get("X-Amz-Content-Sha256")
+	c.canonicalQuery = query.canonical()
+	c.stamp, err = v.checkHeaderTime(r.Header, c.date)
+	return c, err
 }
 
 // Verify checks the signature and returns the access key that made it. Every
@@ -127,11 +151,11 @@ func (v *Verifier) Verify(r *Request) (accessKeyID string, err error) {
 	if err != nil {
 		return "", err
 	}
-	payloadHash, err := checkPayload(r)
+	payloadHash, err := c.checkPayload(r.Body)
 	if err != nil {
 		return "", err
 	}
-	want := sign(v.derived.key(c.authorization, c.secret), c.stamp, payloadHash, c.authorization, r)
+	want := sign(v.derived.key(c.authorization, c.secret), c.stamp, payloadHash, &c.authorization, r)
 	if subtle.ConstantTimeCompare(want[:], c.signature[:]) != 1 {
 		return "", invalid("The request signature we calculated does not match the signature you provided. " +
 			"Check your AWS Secret Access Key and signing method. Consult the service documentation for details.")
@@ -143,34 +167,53 @@ func invalid(format string, args ...any) error {
 	return lambda.Errorf(lambda.CodeInvalidSignature, format, args...)
 }
 
-// checkTime reads the request's time, which must be of the scope's day and near
-// the server's. It returns the time's text, a part of what is signed.
-func (v *Verifier) checkTime(h http.Header, day string) (string, error) {
+func incomplete(format string, args ...any) error {
+	return lambda.Errorf(codeIncompleteSignature, format, args...)
+}
+
+// checkHeaderTime reads the time of a request that is signed in its header: it
+// is sent at once, so that it must be near the server's.
+func (v *Verifier) checkHeaderTime(h http.Header, day string) (string, error) {
 	stamp := h.Get("X-Amz-Date")
-	var at time.Time
-	var err error
-	if stamp != "" {
-		at, err = time.Parse(timeFormat, stamp)
-	} else if date := h.Get("Date"); date != "" {
-		at, err = http.ParseTime(date)
+	if stamp == "" {
+		date := h.Get("Date")
+		if date == "" {
+			return "", incomplete("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.")
+		}
+		at, err := http.ParseTime(date)
+		if err != nil {
+			return "", incomplete("Date must be in ISO-8601 'basic format'. Got '%s'.", date)
+		}
 		stamp = at.UTC().Format(timeFormat)
-	} else {
-		return "", incomplete("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.")
 	}
+	return stamp, v.checkTime(stamp, day, Skew)
+}
+
+// checkTime demands that a request was signed on the scope's day, not longer ago
+// than it lives, and not in the future.
+func (v *Verifier) checkTime(stamp, day string, life time.Duration) error {
+	at, err := time.Parse(timeFormat, stamp)
 	if err != nil {
-		return "", incomplete("Date must be in ISO-8601 'basic format'. Got '%s'.", stamp)
+		return incomplete("Date must be in ISO-8601 'basic format'. Got '%s'.", stamp)
 	}
 	if stamp[:8] != day {
-		return "", invalid("Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '%s' != '%s', from '%s'.", day, stamp[:8], stamp)
+		return invalid("Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '%s' != '%s', from '%s'.", day, stamp[:8], stamp)
 	}
 	now := v.now().UTC()
-	if earliest := now.Add(-Skew); at.Before(earliest) {
-		return "", invalid("Signature expired: %s is now earlier than %s (%s - 5 min.)", stamp, earliest.Format(timeFormat), now.Format(timeFormat))
+	if earliest := now.Add(-life); at.Before(earliest) {
+		return invalid("Signature expired: %s is now earlier than %s (%s - %s)", stamp, earliest.Format(timeFormat), now.Format(timeFormat), lifeText(life))
 	}
 	if latest := now.Add(Skew); at.After(latest) {
-		return "", invalid("Signature not yet current: %s is still later than %s (%s + 5 min.)", stamp, latest.Format(timeFormat), now.Format(timeFormat))
+		return invalid("Signature not yet current: %s is still later than %s (%s + %s)", stamp, latest.Format(timeFormat), now.Format(timeFormat), lifeText(Skew))
 	}
-	return stamp, nil
+	return nil
+}
+
+func lifeText(d time.Duration) string {
+	if d%time.Minute == 0 {
+		return fmt.Sprintf("%d min.", d/time.Minute)
+	}
+	return fmt.Sprintf("%d s", d/time.Second)
 }
 
 func (v *Verifier) checkScope(a authorization) error {
@@ -183,111 +226,20 @@ func (v *Verifier) checkScope(a authorization) error {
 	return nil
 }
 
-// authorization is the parsed Authorization header.
-type authorization struct {
-	keyID, date, region, service string
-
-	signedHeaders string
-	signature     [sha256.Size]byte
-}
-
-func incomplete(format string, args ...any) error {
-	return lambda.Errorf(codeIncompleteSignature, format, args...)
-}
-
-func parseAuthorization(header string) (authorization, error) {
-	var a authorization
-	rest, ok := strings.CutPrefix(header, algorithm)
-	if !ok || rest == "" || (rest[0] != ' ' && rest[0] != '\t') {
-		scheme, _, _ := strings.Cut(header, " ")
-		return a, incomplete("Unsupported AWS 'algorithm': '%s'.", scheme)
-	}
-	var credential, signature string
-	for part := range strings.SplitSeq(rest, ",") {
-		part = strings.TrimSpace(part)
-		name, value, ok := strings.Cut(part, "=")
-		if !ok {
-			return a, incomplete("'%s' not a valid key=value pair (missing equal-sign) in Authorization header.", part)
-		}
-		switch name {
-		case "Credential":
-			credential = value
-		case "SignedHeaders":
-			a.signedHeaders = value
-		case "Signature":
-			signature = value
-		}
-	}
-	for _, p := range []struct{ name, value string }{{"Credential", credential}, {"Signature", signature}, {"SignedHeaders", a.signedHeaders}} {
-		if p.value == "" {
-			return a, incomplete("Authorization header requires '%s' parameter.", p.name)
-		}
-	}
-	if err := a.parseCredential(credential); err != nil {
-		return a, err
-	}
-	if err := a.checkSignedHeaders(); err != nil {
-		return a, err
-	}
-	if len(signature) != 2*sha256.Size {
-		return a, incomplete("Signature must have %d hexadecimal digits.", 2*sha256.Size)
-	}
-	if _, err := hex.Decode(a.signature[:], []byte(signature)); err != nil {
-		return a, incomplete("Signature must have %d hexadecimal digits.", 2*sha256.Size)
-	}
-	return a, nil
-}
-
-// parseCredential takes the scope from the right: an ID may hold slashes.
-func (a *authorization) parseCredential(credential string) error {
-	var part [4]string // date, region, service, terminator
-	rest := credential
-	for i := len(part) - 1; i >= 0; i-- {
-		cut := strings.LastIndexByte(rest, '/')
-		if cut < 0 {
-			return incomplete("Credential must have at least 5 slash-separated elements, got '%s'.", credential)
-		}
-		rest, part[i] = rest[:cut], rest[cut+1:]
-	}
-	a.keyID, a.date, a.region, a.service = rest, part[0], part[1], part[2]
-	if part[3] != terminator {
-		return invalid("Credential should be scoped with a valid terminator: '%s', not '%s'.", terminator, part[3])
-	}
-	if len(a.date) != len("20060102") {
-		return incomplete("Credential must name its date as YYYYMMDD, got '%s'.", a.date)
-	}
-	return nil
-}
-
-// checkSignedHeaders demands the host: a signature that leaves it out could be
-// replayed against another server.
-func (a *authorization) checkSignedHeaders() error {
-	if strings.Count(a.signedHeaders, ";") >= maxSignedHeaders {
-		return incomplete("SignedHeaders must name at most %d headers.", maxSignedHeaders)
-	}
-	for name := range strings.SplitSeq(a.signedHeaders, ";") {
-		if name == "host" {
-			return nil
-		}
-	}
-	return invalid("'Host' must be a 'SignedHeader' in the AWS Authorization.")
-}
-
-// checkPayload hashes the body. A client that sends a hash must send this one:
-// "UNSIGNED-PAYLOAD" is for other services.
-func checkPayload(r *Request) ([2 * sha256.Size]byte, error) {
+// checkPayload hashes the body. A client that tells a hash must tell this one.
+func (c *claim) checkPayload(body []byte) ([2 * sha256.Size]byte, error) {
 	var digits [2 * sha256.Size]byte
-	sum := sha256.Sum256(r.Body)
+	sum := sha256.Sum256(body)
 	hex.Encode(digits[:], sum[:])
-	if sent := r.Header.Get("X-Amz-Content-Sha256"); sent != "" && sent != string(digits[:]) {
+	if c.sent != "" && c.sent != string(digits[:]) {
 		return digits, invalid("The provided 'x-amz-content-sha256' header does not match what was computed.")
 	}
 	return digits, nil
 }
 
 // sign computes the signature that the request should carry.
-func sign(key []byte, stamp string, payloadHash [2 * sha256.Size]byte, a authorization, r *Request) [sha256.Size]byte {
-	buf := canonicalRequest(make([]byte, 0, 1024), a.signedHeaders, r)
+func sign(key []byte, stamp string, payloadHash [2 * sha256.Size]byte, a *authorization, r *Request) [sha256.Size]byte {
+	buf := canonicalRequest(make([]byte, 0, 1024), a, r)
 	buf = append(buf, payloadHash[:]...)
 	hashed := sha256.Sum256(buf)
 

@@ -20,13 +20,24 @@ import (
 const (
 	keyID  = "AKIAEXAMPLEKEY000000"
 	secret = "secret/with+signs0000000000000000000000="
+
+	sessionID    = "ASIAEXAMPLEKEY000000"
+	sessionToken = "token/with+signs=="
 )
 
 var signedAt = time.Date(2026, 11, 21, 23, 59, 0, 0, time.UTC)
 
 type oneKey struct{}
 
-func (oneKey) Secret(id, token string) (string, bool) { return secret, id == keyID && token == "" }
+func (oneKey) Secret(id, token string, now time.Time) (string, error) {
+	switch {
+	case id == sessionID && token == sessionToken && now.After(signedAt.Add(time.Hour)):
+		return "", lambda.Errorf("ExpiredTokenException", "The security token included in the request is expired")
+	case id == sessionID && token == sessionToken, id == keyID && token == "":
+		return secret, nil
+	}
+	return "", lambda.Errorf(lambda.CodeUnrecognizedClient, "The security token included in the request is invalid.")
+}
 
 func verifier(now time.Time) *sigv4.Verifier {
 	return sigv4.New(sigv4.Options{Service: "lambda", Region: "us-east-1", Keys: oneKey{}, Now: func() time.Time { return now }})
@@ -96,8 +107,17 @@ func TestKnownVector(t *testing.T) {
 func TestRefused(t *testing.T) {
 	const scope = "Credential=" + keyID + "/20261121/us-east-1/lambda/aws4_request"
 	zeros := strings.Repeat("0", 64)
-	auth := func(s string) func(*sigv4.Request) {
-		return func(r *sigv4.Request) { r.Header.Set("Authorization", s) }
+	auth := func(s string, more ...string) func(*sigv4.Request) {
+		return func(r *sigv4.Request) {
+			r.Header.Set("Authorization", s)
+			for i := 0; i < len(more); i += 2 {
+				r.Header.Set(more[i], more[i+1])
+			}
+		}
+	}
+	upper := func(r *sigv4.Request) {
+		head, signature, _ := strings.Cut(r.Header.Get("Authorization"), "Signature=")
+		r.Header.Set("Authorization", head+"Signature="+strings.ToUpper(signature))
 	}
 	edit := func(old, new string) func(*sigv4.Request) {
 		return func(r *sigv4.Request) {
@@ -127,7 +147,11 @@ func TestRefused(t *testing.T) {
 		{"wrong service", edit("/lambda/", "/s3/"), 0, "InvalidSignatureException", "'lambda'"},
 		{"wrong day", edit("20261121", "20261120"), 0, "InvalidSignatureException", "'20261120' != '20261121'"},
 		{"unknown key", edit(keyID, "AKIAUNKNOWN"), 0, "UnrecognizedClientException", "invalid"},
-		{"session token", func(r *sigv4.Request) { r.Header.Set("X-Amz-Security-Token", "t") }, 0, "UnrecognizedClientException", "invalid"},
+		{"session token that is not signed", func(r *sigv4.Request) { r.Header.Set("X-Amz-Security-Token", "t") }, 0, "InvalidSignatureException", "'X-Amz-Security-Token'"},
+		{"session token of a permanent key", auth("AWS4-HMAC-SHA256 "+scope+", SignedHeaders=host;x-amz-security-token, Signature="+zeros, "X-Amz-Security-Token", "t"), 0, "UnrecognizedClientException", "invalid"},
+		{"other header of the service that is not signed", func(r *sigv4.Request) { r.Header.Set("X-Amz-Log-Type", "Tail") }, 0, "InvalidSignatureException", "'X-Amz-Log-Type'"},
+		{"signature in upper case", upper, 0, "IncompleteSignatureException", "lower case"},
+		{"broken escape in the query", func(r *sigv4.Request) { r.Query = "a=%zz" }, 0, "InvalidSignatureException", "not well encoded"},
 		{"no date", func(r *sigv4.Request) { r.Header.Del("X-Amz-Date") }, 0, "IncompleteSignatureException", "X-Amz-Date"},
 		{"broken date", func(r *sigv4.Request) { r.Header.Set("X-Amz-Date", "today") }, 0, "IncompleteSignatureException", "'today'"},
 		{"zeros", auth("AWS4-HMAC-SHA256 " + scope + ", SignedHeaders=host, Signature=" + zeros), 0, "InvalidSignatureException", "does not match"},

@@ -34,9 +34,12 @@ type Metadata interface {
 	// Change with Synced set, then each change in order, until ctx ends; then the
 	// channel is closed. A watcher that is slow misses no last state of any key.
 	Watch(ctx context.Context, prefix string) (<-chan Change, error)
+	// Newest is the revision of the last write or deletion of any key. Every one
+	// of them takes one revision, and none is given twice.
+	Newest(ctx context.Context) (Revision, error)
 }
 
-// Revision grows with each write to a key; 0 means the key does not exist.
+// Revision grows with each write to any key; 0 means the key does not exist.
 type Revision uint64
 
 // Entry is one record.

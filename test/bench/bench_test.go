@@ -40,7 +40,20 @@ func TestCompare(t *testing.T) {
 		{"s", "rps", 500, 1000, 0.5},
 		{"s", "cpu_us_per_invoke", 1000, 1000, 1},
 	}
-	if diff := cmp.Diff(want, compare("s", thaw, limit)); diff != "" {
+	if diff := cmp.Diff(want, compare("s", invokeMetrics, thaw, limit)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestComparePicksMetrics(t *testing.T) {
+	ms := time.Millisecond
+	thaw := &sample{elapsed: 20 * ms}
+	for i := range 20 {
+		thaw.latencies = append(thaw.latencies, time.Duration(i+1)*ms)
+	}
+	limit := &sample{latencies: []time.Duration{ms}, elapsed: ms}
+	want := []result{{"s", "p50_us", 10000, 1000, 10}, {"s", "p95_us", 19000, 1000, 19}, {"s", "p99_us", 20000, 1000, 20}}
+	if diff := cmp.Diff(want, compare("s", reloadMetrics, thaw, limit)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 )
 
 // function is a function of the benchmark, in the form that each side needs.
@@ -48,6 +49,7 @@ func functions(source, work, runtimes string) (found []function, missing []strin
 	for _, managed := range []function{
 		{word: "python", handler: "handler.handler"},
 		{word: "node", handler: "index.handler"},
+		{word: "java", handler: "Echo::handleRequest"},
 	} {
 		name := built(runtimes, preferred(managed.word))
 		if name == "" {
@@ -57,6 +59,11 @@ func functions(source, work, runtimes string) (found []function, missing []strin
 		managed.runtime = name
 		managed.memoryMB = oneCPU
 		managed.dir = filepath.Join(source, "functions", managed.word)
+		if managed.word == "java" {
+			if managed.dir, err = javaBuild(managed.dir, work, name); err != nil {
+				return nil, nil, err
+			}
+		}
 		managed.lang = filepath.Join(runtimes, name, "lang")
 		managed.client = filepath.Join(runtimes, name, "runtime")
 		found = append(found, managed)
@@ -66,10 +73,28 @@ func functions(source, work, runtimes string) (found []function, missing []strin
 
 // preferred are a language's runtimes, those that most functions use first.
 func preferred(word string) []string {
-	if word == "python" {
+	switch word {
+	case "python":
 		return []string{"python3.13", "python3.12", "python3.14", "python3.11", "python3.10"}
+	case "java":
+		return []string{"java17", "java21", "java25", "java11"}
 	}
 	return []string{"nodejs22.x", "nodejs24.x", "nodejs20.x"}
+}
+
+// javaBuild compiles a function in Java for a runtime and returns the classes'
+// directory.
+func javaBuild(source, work, runtime string) (string, error) {
+	files, err := filepath.Glob(filepath.Join(source, "*.java"))
+	if err != nil {
+		return "", err
+	}
+	out := filepath.Join(work, "java")
+	args := append([]string{"-d", out, "--release", strings.TrimPrefix(runtime, "java")}, files...)
+	if text, err := exec.Command("javac", args...).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("compile %s: %w\n%s", source, err, text)
+	}
+	return out, nil
 }
 
 // built finds the first of the runtimes that is there.

@@ -9,9 +9,14 @@
 // Scenarios are warm.FUNCTION.cN, with N callers that each wait for their answer
 // before they call again, and cold.FUNCTION, the first answer of a new
 // environment, which for the limit program is a new process. FUNCTION is go,
-// python or node, which may use a whole CPU (1769 MB), and go128, the one in Go
+// python, node or java, which may use a whole CPU (1769 MB), and go128, the one in Go
 // with 128 MB and the small share of a CPU that goes with it. The limit program
 // knows no shares: there go128 is the same as go.
+//
+// dev.reload.FUNCTION is the time from saving a file of a function, on which
+// "thaw dev" runs, to the first answer of the new code; for the limit program a new
+// process is started right after the save, which is the least that it can take. In
+// Go it includes compiling, on both sides. It has p95_us too.
 //
 // Metrics: p50_us and p99_us, the latency in µs as a client on the same machine
 // sees it; rps, answers per second (for cold scenarios, one over the mean
@@ -92,12 +97,39 @@ func (c config) run(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
-		results = append(results, compare(s.name, both[0], both[1])...)
+		results = append(results, compare(s.name, invokeMetrics, both[0], both[1])...)
 	}
+	reloads, err := c.reloads(ctx, only, fs, sides)
+	if err != nil {
+		return err
+	}
+	results = append(results, reloads...)
 	if err := writeTable(os.Stdout, results); err != nil {
 		return err
 	}
 	return writeJSON(c.out, results)
+}
+
+// reloads measures the scenarios of "thaw dev", which needs the server.
+func (c config) reloads(ctx context.Context, only *regexp.Regexp, fs []function, sides [2]side) ([]result, error) {
+	thaw, ok := sides[0].(*thawSide)
+	if !ok {
+		return nil, nil
+	}
+	var results []result
+	for _, d := range inDevelopment(c.work, fs) {
+		name := "dev.reload." + strings.TrimPrefix(d.word, "dev-")
+		if !only.MatchString(name) {
+			continue
+		}
+		fmt.Fprintf(os.Stderr, "%s (%s)\n", name, d.runtime)
+		both, err := measureReload(ctx, c.plan, thaw, sides[1].(*limitSide), d)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		results = append(results, compare(name, reloadMetrics, both[0], both[1])...)
+	}
+	return results, nil
 }
 
 // sides starts both programs.

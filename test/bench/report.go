@@ -33,6 +33,7 @@ func (s *sample) metrics() map[string]float64 {
 	n := len(s.latencies)
 	return map[string]float64{
 		"p50_us":            micros(percentile(s.latencies, 50)),
+		"p95_us":            micros(percentile(s.latencies, 95)),
 		"p99_us":            micros(percentile(s.latencies, 99)),
 		"rps":               float64(n) / s.elapsed.Seconds(),
 		"cpu_us_per_invoke": micros(s.cpu) / float64(n),
@@ -46,11 +47,13 @@ func percentile(sorted []time.Duration, p int) time.Duration {
 
 func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
+var invokeMetrics = []string{"p50_us", "p99_us", "rps", "cpu_us_per_invoke"}
+
 // compare makes the results of one scenario.
-func compare(scenario string, thaw, limit *sample) []result {
+func compare(scenario string, metrics []string, thaw, limit *sample) []result {
 	var all []result
 	a, b := thaw.metrics(), limit.metrics()
-	for _, metric := range []string{"p50_us", "p99_us", "rps", "cpu_us_per_invoke"} {
+	for _, metric := range metrics {
 		r := result{Scenario: scenario, Metric: metric, Thaw: round(a[metric], 1), Limit: round(b[metric], 1)}
 		if b[metric] != 0 {
 			r.Ratio = round(a[metric]/b[metric], 3)

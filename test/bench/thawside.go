@@ -28,6 +28,8 @@ const region = "us-east-1"
 // on, idle environments frozen.
 type thawSide struct {
 	server   *process
+	binary   string
+	data     string
 	address  string
 	keys     aws.Credentials
 	client   *lambda.Client
@@ -47,7 +49,7 @@ func newThawSide(ctx context.Context, binary, work, runtimes string) (*thawSide,
 	if err != nil {
 		return nil, fmt.Errorf("start the server: %w", err)
 	}
-	s := &thawSide{server: server, address: address, deployed: map[string]bool{}}
+	s := &thawSide{server: server, binary: binary, data: data, address: address, deployed: map[string]bool{}}
 	if err := server.listening(ctx, address); err != nil {
 		s.close()
 		return nil, err

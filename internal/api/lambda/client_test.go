@@ -6,11 +6,13 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	sdk "github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
@@ -19,15 +21,31 @@ import (
 	"thaw/internal/iam"
 	"thaw/internal/invoke"
 	"thaw/internal/lambda"
+	"thaw/internal/vault"
 )
+
+func newKeyring(t *testing.T) *iam.Keyring {
+	t.Helper()
+	dir := t.TempDir()
+	path := filepath.Join(dir, vault.FileName)
+	if err := vault.Create(path); err != nil {
+		t.Fatal(err)
+	}
+	box, err := vault.Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, err := iam.Open(dir, box)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ring
+}
 
 // standing is a server behind a socket, with keys, and a client with some.
 func standing(t *testing.T, change func(*sdk.Options)) (*server, *sdk.Client, string) {
 	t.Helper()
-	ring, err := iam.Open(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
+	ring := newKeyring(t)
 	s := newServer(t, setup{keys: ring})
 	front := httptest.NewServer(s.handler)
 	t.Cleanup(front.Close)
@@ -103,10 +121,7 @@ func TestSDKClient(t *testing.T) {
 }
 
 func TestSignaturesAreDemanded(t *testing.T) {
-	ring, err := iam.Open(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
+	ring := newKeyring(t)
 	for name, tt := range map[string]struct {
 		id, secret, region string
 		code               string
@@ -155,6 +170,41 @@ func TestSignatureBeforeInput(t *testing.T) {
 	} {
 		if a := s.do(tt.method, tt.target, tt.body); a.header.Get("X-Amzn-ErrorType") != tt.want {
 			t.Errorf("%s: %d %s, want %s", name, a.status, a.body, tt.want)
+		}
+	}
+}
+
+// TestPresignedURL: whoever has the URL may send the request, and no other.
+func TestPresignedURL(t *testing.T) {
+	ring := newKeyring(t)
+	s := newServer(t, setup{keys: ring})
+	front := httptest.NewServer(s.handler)
+	defer front.Close()
+	key := ring.First()
+	req, err := http.NewRequest("GET", front.URL+functions+"?MaxItems=1&X-Amz-Expires=60", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const hashOfNothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+	signed, _, err := v4.NewSigner().PresignHTTP(t.Context(), aws.Credentials{AccessKeyID: key.ID, SecretAccessKey: key.Secret},
+		req, hashOfNothing, "lambda", scope.Region, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		url    string
+		status int
+	}{
+		"as it is": {signed, 200},
+		"changed":  {strings.Replace(signed, "MaxItems=1", "MaxItems=2", 1), 403},
+	} {
+		resp, err := http.Get(tt.url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != tt.status {
+			t.Errorf("%s: status %d, want %d", name, resp.StatusCode, tt.status)
 		}
 	}
 }

@@ -3,8 +3,6 @@ package lambda_test
 import (
 	"net/http"
 	"testing"
-
-	"thaw/internal/iam"
 )
 
 // TestWebPagesAreNotTrusted: without signatures, nothing but the two headers
@@ -42,11 +40,7 @@ func TestWebPagesAreNotTrusted(t *testing.T) {
 		{local, "%", false},
 	}
 	open := newServer(t, setup{})
-	ring, err := iam.Open(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	signed := newServer(t, setup{keys: ring})
+	signed := newServer(t, setup{keys: newKeyring(t)})
 	for _, tt := range tests {
 		t.Run(tt.host+" "+tt.origin, func(t *testing.T) {
 			request := func() *http.Request {

@@ -27,7 +27,8 @@ const (
 // as its last message: writing anew expects the marker's sequence.
 type metadata struct {
 	kv     jetstream.KeyValue
-	ctx    context.Context // ends with the store
+	stream jetstream.Stream // below kv
+	ctx    context.Context  // ends with the store
 	cancel context.CancelFunc
 	relays sync.WaitGroup
 }
@@ -49,8 +50,12 @@ func openMetadata(ctx context.Context, js jetstream.JetStream) (*metadata, error
 	if err != nil {
 		return nil, fmt.Errorf("open metadata: %w", err)
 	}
+	stream, err := js.Stream(ctx, "KV_"+bucket)
+	if err != nil {
+		return nil, fmt.Errorf("open metadata: %w", err)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
-	return &metadata{kv: kv, ctx: ctx, cancel: cancel}, nil
+	return &metadata{kv: kv, stream: stream, ctx: ctx, cancel: cancel}, nil
 }
 
 func (m *metadata) close() {
@@ -86,6 +91,16 @@ func (m *metadata) Get(ctx context.Context, key string) (store.Entry, error) {
 		return store.Entry{}, fmt.Errorf("get %q: %w", key, err)
 	}
 	return store.Entry{Key: key, Value: e.Value(), Revision: store.Revision(e.Revision())}, nil
+}
+
+func (m *metadata) Newest(ctx context.Context) (store.Revision, error) {
+	ctx, cancel := limited(ctx)
+	defer cancel()
+	info, err := m.stream.Info(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("newest revision: %w", err)
+	}
+	return store.Revision(info.State.LastSeq), nil
 }
 
 func (m *metadata) Put(ctx context.Context, key string, value []byte, expect store.Revision) (store.Revision, error) {

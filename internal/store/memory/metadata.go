@@ -54,6 +54,12 @@ func (m *metadata) Get(_ context.Context, key string) (store.Entry, error) {
 	return e, nil
 }
 
+func (m *metadata) Newest(context.Context) (store.Revision, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.revision, nil
+}
+
 func (m *metadata) Put(ctx context.Context, key string, value []byte, expect store.Revision) (store.Revision, error) {
 	if err := errors.Join(store.CheckKey(key), store.CheckValue(value)); err != nil {
 		return 0, err

@@ -116,9 +116,39 @@ func testKeys(t *testing.T, m store.Metadata) {
 	}
 }
 
-func testValueLimit(t *testing.T, m store.Metadata) {
+func testNewest(t *testing.T, m store.Metadata) {
 	ctx := testContext(t)
-	whole := bytes.Repeat([]byte("v"), store.MaxValue)
+	want := func(want store.Revision) {
+		t.Helper()
+		got, err := m.Newest(ctx)
+		noErr(t, err)
+		if got != want {
+			t.Errorf("newest revision %d, want %d", got, want)
+		}
+	}
+	want(0)
+	first, err := m.Put(ctx, "a", nil, 0)
+	noErr(t, err)
+	want(first)
+	second, err := m.Put(ctx, "b", nil, 0)
+	noErr(t, err)
+	want(second)
+	if second != first+1 {
+		t.Errorf("revision %d after %d", second, first)
+	}
+	noErr(t, m.Delete(ctx, "a", first))
+	want(second + 1)
+	_, err = m.Put(ctx, "b", nil, first)
+	wantErr(t, err, store.ErrConflict)
+	want(second + 1)
+	third, err := m.Put(ctx, "a", nil, 0)
+	noErr(t, err)
+	want(third)
+}
+
+func testValueLimit(t *testing.T, m store.Metadata, limit int) {
+	ctx := testContext(t)
+	whole := bytes.Repeat([]byte("v"), limit)
 	_, err := m.Put(ctx, "k", whole, 0)
 	noErr(t, err)
 	if e, err := m.Get(ctx, "k"); err != nil || !bytes.Equal(e.Value, whole) {

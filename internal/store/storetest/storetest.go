@@ -18,6 +18,8 @@ type Engine struct {
 	Open func(t *testing.T, dir string) store.Store
 	// Durable is set for engines whose contents survive Close.
 	Durable bool
+	// Overhead is how many bytes of a value the engine needs for itself.
+	Overhead int
 }
 
 // limit bounds every wait of the suite: long enough for a slow disk under load.
@@ -31,7 +33,8 @@ func Run(t *testing.T, engine Engine) {
 		"CreateAfterDelete":    testCreateAfterDelete,
 		"ConcurrentPuts":       testConcurrentPuts,
 		"Keys":                 testKeys,
-		"ValueLimit":           testValueLimit,
+		"ValueLimit":           func(t *testing.T, m store.Metadata) { testValueLimit(t, m, store.MaxValue-engine.Overhead) },
+		"Newest":               testNewest,
 		"Watch":                testWatch,
 		"WatchPrefix":          testWatchPrefix,
 		"WatchEnds":            testWatchEnds,

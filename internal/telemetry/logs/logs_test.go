@@ -234,6 +234,16 @@ func TestWaitWakesAtTheNextEvent(t *testing.T) {
 	})
 }
 
+// TestNumbersOfAnEarlierServer: one who followed a server that was replaced is
+// shown all that the new one has.
+func TestNumbersOfAnEarlierServer(t *testing.T) {
+	store, s := open(t, logs.Options{})
+	s.Write("one\n")
+	if events, next := store.Read(group, 500, 0); len(events) != 1 || next != 2 {
+		t.Errorf("events %+v, go on with %d", events, next)
+	}
+}
+
 func TestGroupsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := logs.NewStore(logs.Options{MaxGroups: 3})

@@ -140,6 +140,9 @@ func (s *Store) makeRoom() {
 }
 
 func (g *group) read(since uint64, limit int) ([]Event, uint64) {
+	if since > g.next {
+		since = 0 // a number of an earlier server: all here is new to the one who follows
+	}
 	if len(g.events) == 0 || since >= g.next {
 		return nil, g.next
 	}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"net"
+	"path/filepath"
+	"strconv"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestInheritedSocket(t *testing.T) {
+	tests := []struct {
+		name string
+		env  map[string]string
+		fd   int
+		ok   bool
+	}{
+		{"started by hand", nil, 0, false},
+		{"by a service manager", map[string]string{"LISTEN_FDS": "1", "LISTEN_PID": "42"}, 3, true},
+		{"meant for another process", map[string]string{"LISTEN_FDS": "1", "LISTEN_PID": "41"}, 0, false},
+		{"without a socket", map[string]string{"LISTEN_FDS": "0", "LISTEN_PID": "42"}, 0, false},
+		{"from the server before", map[string]string{"THAW_LISTEN_FD": "9"}, 9, true},
+		{"from the server before, once activated", map[string]string{"THAW_LISTEN_FD": "9", "LISTEN_FDS": "1", "LISTEN_PID": "42"}, 9, true},
+		{"standard output", map[string]string{"THAW_LISTEN_FD": "1"}, 0, false},
+		{"nonsense", map[string]string{"THAW_LISTEN_FD": "x", "LISTEN_FDS": "y", "LISTEN_PID": "42"}, 0, false},
+	}
+	for _, test := range tests {
+		fd, ok := inheritedSocket(func(name string) string { return test.env[name] }, 42)
+		if ok != test.ok || ok && fd != test.fd {
+			t.Errorf("%s: %d, %v", test.name, fd, ok)
+		}
+	}
+}
+
+// TestSocketHandover takes a socket as the next program does: who connects while
+// nobody accepts is served by it.
+func TestSocketHandover(t *testing.T) {
+	first, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := first.Addr().String()
+	// In place of the version verb of a next program stands a program that succeeds.
+	next, err := newSuccessor(t.Context(), "/bin/true", first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	client, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatalf("refused while no server is there: %v", err)
+	}
+	defer client.Close()
+	fd, err := unix.FcntlInt(next.socket.Fd(), unix.F_DUPFD_CLOEXEC, 3) // listen closes the one it takes
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(handedDown, strconv.Itoa(fd))
+	second, err := takeSocket("127.0.0.1:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	if second.Addr().String() != address || !isLoopback(second.Addr()) {
+		t.Errorf("listens at %s, was at %s", second.Addr(), address)
+	}
+	conn, err := second.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
+}
+
+// TestSuccessorMustRun: a program that does not run is not gone on as.
+func TestSuccessorMustRun(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	for _, program := range []string{"/bin/false", filepath.Join(t.TempDir(), "missing")} {
+		if _, err := newSuccessor(t.Context(), program, listener); err == nil {
+			t.Errorf("%s is taken", program)
+		}
+	}
+}
+
+func TestNotifyManager(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "notify")
+	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	t.Setenv("NOTIFY_SOCKET", name)
+	if err := notifyManager("READY=1"); err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, 100)
+	n, err := socket.Read(buf)
+	if err != nil || string(buf[:n]) != "READY=1" {
+		t.Errorf("%q, %v", buf[:n], err)
+	}
+	t.Setenv("NOTIFY_SOCKET", "")
+	if err := notifyManager("READY=1"); err != nil {
+		t.Errorf("without a manager: %v", err)
+	}
+}

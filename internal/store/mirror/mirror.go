@@ -1,0 +1,209 @@
+// Package mirror keeps a copy of all records beside their engine, and refuses a
+// store that is older or emptier than what this node has seen of it: one whose
+// files were lost, set back or exchanged.
+//
+// Vocabulary: the mirror is one file with every record as the engine has it, so
+// that what is sealed stays sealed; its revision is the highest one that it has
+// seen. A store is behind when it cannot have come out of the mirror's state by
+// further changes (check.go has the rules).
+//
+// Life cycle: Open reads the file, compares, brings it up to the store, and then
+// follows the store's watch until Close. The file is written behind the store and
+// is not synced after each change: after a crash it may know less than the store
+// does, and never more.
+//
+// The mirror is one goroutine's; Close waits for it.
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"thaw/internal/store"
+)
+
+// FileName is the mirror's name in a data directory.
+const FileName = "records.mirror"
+
+// ErrBehind is what a store answers that is older or emptier than the mirror.
+var ErrBehind = errors.New("the store is behind the copy of its records")
+
+// Options configures Open.
+type Options struct {
+	Path     string
+	Metadata store.Metadata // of the engine, not of a decorator
+	// Accept takes a store that is behind: the old mirror is set aside and a new
+	// one begun.
+	Accept bool
+	// Before, if there is one, is shown the records of a store that is not behind,
+	// before any of them is copied. It may change them, to seal them, say.
+	Before func(ctx context.Context, records []store.Entry) error
+	Logger *slog.Logger
+	Now    func() time.Time // nil means time.Now
+}
+
+// Mirror follows a store.
+type Mirror struct {
+	logger *slog.Logger
+	file   *file
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+}
+
+// Open compares and begins to follow. ctx bounds the comparison.
+func Open(ctx context.Context, o Options) (*Mirror, error) {
+	if o.Path == "" || o.Metadata == nil || o.Logger == nil {
+		return nil, errors.New("open mirror: Path, Metadata and Logger are required")
+	}
+	following, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	m := &Mirror{logger: o.Logger, cancel: cancel}
+	changes, err := m.open(ctx, following, o)
+	if err != nil {
+		cancel()
+		if changes != nil {
+			for range changes {
+			}
+		}
+		return nil, fmt.Errorf("open mirror: %w", errors.Join(err, m.file.close()))
+	}
+	m.done.Go(func() { m.follow(following, changes) })
+	return m, nil
+}
+
+func (m *Mirror) open(ctx, following context.Context, o Options) (<-chan store.Change, error) {
+	// Asked first: whatever happened up to here is in the initial state.
+	newest, err := o.Metadata.Newest(ctx)
+	if err != nil {
+		return nil, err
+	}
+	changes, err := o.Metadata.Watch(following, "")
+	if err != nil {
+		return nil, err
+	}
+	now, err := initial(ctx, changes, newest)
+	if err != nil {
+		return changes, err
+	}
+	if m.file, err = openFile(o.Path); err != nil {
+		return changes, err
+	}
+	if m.file.torn {
+		m.logger.Warn("the end of the copy of the records is broken and was cut off", slog.String("path", o.Path))
+	}
+	if err := compare(&m.file.state, now); err != nil {
+		if !o.Accept {
+			return changes, err
+		}
+		if err := m.setAside(o, err); err != nil {
+			return changes, err
+		}
+	}
+	if o.Before != nil {
+		if err := before(ctx, o, now, changes); err != nil {
+			return changes, err
+		}
+	}
+	return changes, m.file.catchUp(now)
+}
+
+// setAside keeps the old mirror under another name.
+func (m *Mirror) setAside(o Options, reason error) error {
+	now := time.Now
+	if o.Now != nil {
+		now = o.Now
+	}
+	aside := o.Path + "." + now().UTC().Format("20060102T150405Z")
+	if err := errors.Join(m.file.close(), os.Rename(o.Path, aside)); err != nil {
+		return err
+	}
+	m.logger.Warn("a store that is behind was accepted; the copy of the earlier records was set aside",
+		slog.String("path", aside), slog.Any("reason", reason))
+	var err error
+	m.file, err = openFile(o.Path)
+	return err
+}
+
+// initial reads the state with which a watch begins.
+func initial(ctx context.Context, changes <-chan store.Change, newest store.Revision) (*snapshot, error) {
+	s := &snapshot{newest: newest, entries: make(map[string]store.Entry)}
+	for {
+		select {
+		case c, ok := <-changes:
+			if !ok {
+				return nil, errors.New("the watch ended before all records were read")
+			}
+			if c.Synced {
+				return s, nil
+			}
+			s.apply(c)
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// before lets the records be changed and brings the snapshot up to that.
+func before(ctx context.Context, o Options, now *snapshot, changes <-chan store.Change) error {
+	if err := o.Before(ctx, slices.Collect(maps.Values(now.entries))); err != nil {
+		return err
+	}
+	newest, err := o.Metadata.Newest(ctx)
+	if err != nil {
+		return err
+	}
+	for now.newest < newest {
+		select {
+		case c, ok := <-changes:
+			if !ok {
+				return errors.New("the watch ended")
+			}
+			now.apply(c)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+func (m *Mirror) follow(ctx context.Context, changes <-chan store.Change) {
+	failed := false
+	for c := range changes {
+		if c.Synced {
+			continue
+		}
+		err := m.file.apply(c)
+		if err == nil {
+			err = m.file.compact()
+		}
+		if err != nil && !failed {
+			m.logger.Error("the copy of the records is not kept up", slog.Any("error", err))
+		}
+		failed = err != nil
+	}
+	if ctx.Err() == nil {
+		m.logger.Error("watch of the records ended; their copy is not kept up")
+	}
+}
+
+// Close ends the watch and leaves the file synced.
+func (m *Mirror) Close() error {
+	m.cancel()
+	m.done.Wait()
+	return m.file.close()
+}
+
+// remove deletes a file that may not be there.
+func remove(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
