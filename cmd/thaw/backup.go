@@ -234,6 +234,8 @@ func (s *server) serveBackup() http.Handler {
 			refuseBackup(w, http.StatusInternalServerError, "ServiceException", "A backup is read by GET, and needs "+iam.FileName+".")
 			return
 		}
+		s.code.reading.RLock()
+		defer s.code.reading.RUnlock()
 		w.Header().Set("Content-Type", "application/x-tar")
 		err = backup.Write(r.Context(), w, backup.Source{
 			Header: backup.Header{CreatedAt: time.Now().UTC(), Thaw: readBuild().Version, KeyID: s.vault.KeyID()},

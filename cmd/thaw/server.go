@@ -50,7 +50,7 @@ type server struct {
 	store    *jetstream.Store
 	mirror   *mirror.Mirror   // of store
 	records  *sealed.Metadata // of store
-	code     *code.Packages
+	code     *packages
 	catalog  *catalog.Catalog
 	driver   *native.Driver
 	runtimes *runtimes.Catalogue
@@ -213,10 +213,11 @@ func (s *server) openState(ctx context.Context) error {
 		return err
 	}
 	s.onClose(ignoringContext(s.catalog.Close))
-	s.code, err = code.Open(code.Options{Dir: filepath.Join(s.config.Data, "code"), Blobs: s.store.Blobs(), Logger: s.logger})
+	opened, err := code.Open(code.Options{Dir: filepath.Join(s.config.Data, "code"), Blobs: s.store.Blobs(), Logger: s.logger})
 	if err != nil {
 		return err
 	}
+	s.code = &packages{Packages: opened}
 	return s.code.Sweep(ctx, s.codeInUse())
 }
 
