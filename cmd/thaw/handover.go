@@ -31,14 +31,14 @@ const (
 	trialLimit = 20 * time.Second
 )
 
-// listen takes the socket that this process was started with, or opens one.
-func listen(address string) (net.Listener, error) {
+// inherit takes the socket that this process was started with, or none.
+func inherit() (net.Listener, error) {
 	fd, ok := inheritedSocket(os.Getenv, os.Getpid())
 	for _, name := range []string{handedDown, "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"} {
 		os.Unsetenv(name) // they are of no use to processes started by this one
 	}
 	if !ok {
-		return net.Listen("tcp", address)
+		return nil, nil
 	}
 	unix.CloseOnExec(fd)
 	file := os.NewFile(uintptr(fd), "socket")
@@ -64,6 +64,13 @@ func inheritedSocket(getenv func(string) string, pid int) (fd int, ok bool) {
 	}
 	count, err := strconv.Atoi(getenv("LISTEN_FDS"))
 	return activationFD, err == nil && count >= 1 && getenv("LISTEN_PID") == strconv.Itoa(pid)
+}
+
+func closeListener(listener net.Listener) error {
+	if listener == nil {
+		return nil
+	}
+	return listener.Close()
 }
 
 // isLoopback tells whether nobody but this machine reaches an address.

@@ -54,12 +54,12 @@ func TestSocketHandover(t *testing.T) {
 		t.Fatalf("refused while no server is there: %v", err)
 	}
 	defer client.Close()
-	fd, err := unix.FcntlInt(next.socket.Fd(), unix.F_DUPFD_CLOEXEC, 3) // listen closes the one it takes
+	fd, err := unix.FcntlInt(next.socket.Fd(), unix.F_DUPFD_CLOEXEC, 3) // inherit closes the one it takes
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv(handedDown, strconv.Itoa(fd))
-	second, err := listen("127.0.0.1:1")
+	second, err := inherit()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,6 +72,9 @@ func TestSocketHandover(t *testing.T) {
 		t.Fatal(err)
 	}
 	conn.Close()
+	if none, err := inherit(); none != nil || err != nil {
+		t.Errorf("taken twice: %v, %v", none, err)
+	}
 }
 
 // TestSuccessorMustRun: a program that does not run is not gone on as.

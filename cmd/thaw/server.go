@@ -74,15 +74,10 @@ func serve(ctx context.Context, c Config, logger *slog.Logger) (next *successor,
 		// Ends even if the stop itself was interrupted; each part has its own limit.
 		err = errors.Join(err, s.close(context.WithoutCancel(ctx)))
 	}()
-	// Before all else, so that clients of a server that takes another's place wait
-	// instead of being refused.
-	listener, err := listen(c.Listen)
+	// Before anything is started that would inherit it too.
+	listener, err := inherit()
 	if err != nil {
-		return nil, fmt.Errorf("listen: %w", err)
-	}
-	defer listener.Close()
-	if c.Auth == authNone && !isLoopback(listener.Addr()) {
-		return nil, fmt.Errorf("--auth none works on a loopback address only, and the socket is at %s", listener.Addr())
+		return nil, err
 	}
 	program, err := os.Executable()
 	if err != nil {
@@ -92,8 +87,12 @@ func serve(ctx context.Context, c Config, logger *slog.Logger) (next *successor,
 	replace := make(chan os.Signal, 1)
 	signal.Notify(replace, syscall.SIGHUP)
 	if err := s.open(ctx); err != nil {
+		return nil, errors.Join(err, closeListener(listener))
+	}
+	if listener, err = s.socket(listener); err != nil {
 		return nil, err
 	}
+	defer listener.Close()
 	failed := make(chan error, 1)
 	go func() { failed <- s.http.Serve(listener) }()
 	if err := s.announce(listener.Addr()); err != nil {
@@ -114,6 +113,22 @@ func serve(ctx context.Context, c Config, logger *slog.Logger) (next *successor,
 		return nil, nil // told to end, perhaps on its way to the next program
 	}
 	return next, nil
+}
+
+// socket is the one that was inherited, or one of the server's own. That is opened
+// last: who can connect is served.
+func (s *server) socket(inherited net.Listener) (net.Listener, error) {
+	if inherited == nil {
+		listener, err := net.Listen("tcp", s.config.Listen)
+		if err != nil {
+			return nil, fmt.Errorf("listen: %w", err)
+		}
+		return listener, nil
+	}
+	if s.config.Auth == authNone && !isLoopback(inherited.Addr()) {
+		return nil, errors.Join(fmt.Errorf("--auth none works on a loopback address only, and the socket is at %s", inherited.Addr()), inherited.Close())
+	}
+	return inherited, nil
 }
 
 // announce tells clients and the service manager that the server is there.
