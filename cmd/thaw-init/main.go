@@ -40,6 +40,7 @@ func main() {
 		runSpawner(socket)
 	case "sandbox":
 		setName("thaw-init\x00")
+		heedSignals()
 		runSandbox(socket)
 	}
 	unix.Exit(exitFault)

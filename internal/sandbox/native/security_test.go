@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -70,6 +71,18 @@ func TestWhatAFunctionSees(t *testing.T) {
 		t.Fatalf("%+v: %s", status, out)
 	}
 	golden(t, "listing.golden", out, "files", "mounts", "proc")
+}
+
+// TestIgnoredSignals: what nohup or a shell has set for the server is not passed on
+// to functions.
+func TestIgnoredSignals(t *testing.T) {
+	signal.Ignore(unix.SIGUSR1, unix.SIGHUP)
+	defer signal.Reset(unix.SIGUSR1, unix.SIGHUP)
+	s := create(t, open(t, -1), sandbox.Spec{ID: "box"})
+	attachProbe(t, s)
+	if out, _ := shell(t, s, "grep SigIgn /proc/self/status"); out != "SigIgn:\t0000000000000000\n" {
+		t.Errorf("inside: %q, want no signal to be ignored", out)
+	}
 }
 
 func TestWhatAFunctionMayNotDo(t *testing.T) {
