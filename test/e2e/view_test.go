@@ -53,9 +53,31 @@ func TestView(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(text, "\n")); diff != "" {
+	if diff := cmp.Diff(comparableLines(string(want), text)); diff != "" {
 		t.Errorf("what a function sees has changed (-want +got); -update writes it anew:\n%s", diff)
 	}
+}
+
+// hostMount is a mount of the host's own below /usr, which a function sees as it
+// sees all of /usr.
+var hostMount = regexp.MustCompile(`^/usr/\S+ ro,nosuid,nodev\S* \S+$`)
+
+// comparableLines makes lines of two listings, without that in which hosts differ: what
+// is mounted below /usr, and files of /etc that a small host has not.
+func comparableLines(want, got string) (wanted, seen []string) {
+	has := make(map[string]bool)
+	for _, line := range strings.Split(got, "\n") {
+		if !hostMount.MatchString(line) {
+			seen = append(seen, line)
+			has[line] = true
+		}
+	}
+	for _, line := range strings.Split(want, "\n") {
+		if has[line] || !strings.HasPrefix(line, "/etc/") {
+			wanted = append(wanted, line)
+		}
+	}
+	return wanted, seen
 }
 
 // TestSecretsStayInside looks for the function's variables where others could

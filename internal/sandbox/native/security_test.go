@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -62,6 +63,9 @@ func only(want, got string, loose []string) string {
 	return out.String()
 }
 
+// hostMount is a mount of the host's own below /usr, which is seen as all of /usr is.
+var hostMount = regexp.MustCompile(`(?m)^/usr/\S+ ro,nosuid,nodev\n`)
+
 func TestWhatAFunctionSees(t *testing.T) {
 	s := create(t, open(t, -1), sandbox.Spec{ID: "box"})
 	attachProbe(t, s)
@@ -70,7 +74,7 @@ func TestWhatAFunctionSees(t *testing.T) {
 	if status != (sandbox.ExitStatus{}) {
 		t.Fatalf("%+v: %s", status, out)
 	}
-	golden(t, "listing.golden", out, "files", "mounts", "proc")
+	golden(t, "listing.golden", hostMount.ReplaceAllString(out, ""), "files", "mounts", "proc")
 }
 
 // TestIgnoredSignals: what nohup or a shell has set for the server is not passed on
