@@ -57,9 +57,9 @@ furnish() {
 	rm -rf "$root"
 	mkdir -p "$root"
 	tar -C "$root" -xf "$base"
-	mkdir -p "$root/usr/local/go" "$root/root/thaw"
+	mkdir -p "$root/usr/local/go" "$root/srv/thaw"
 	tar -C "$(go env GOROOT)" -cf - . | tar -C "$root/usr/local/go" -xf -
-	git -C "$clone" archive HEAD | tar -C "$root/root/thaw" -xf -
+	git -C "$clone" archive HEAD | tar -C "$root/srv/thaw" -xf -
 	cp -L /etc/resolv.conf "$root/etc/resolv.conf"
 	cp -L /etc/hosts "$root/etc/hosts"
 }
@@ -87,7 +87,7 @@ connect() {
 		for name in SSL_CERT_FILE PIP_CERT REQUESTS_CA_BUNDLE NODE_EXTRA_CA_CERTS AWS_CA_BUNDLE; do
 			echo "export $name=/etc/ssl/certs/ca-certificates.crt"
 		done
-	} >"$root/root/environment"
+	} >"$root/srv/environment"
 }
 
 # inside runs a command in the root directory, with processes and mounts of its
@@ -106,8 +106,8 @@ inside() {
 		pivot_root . before
 		exec /bin/sh -euc "
 			umount -l /before
-			. /root/environment
-			cd /root/thaw
+			. /srv/environment
+			cd /srv/thaw
 			$*
 		"
 	' sh "$root" "$@"
