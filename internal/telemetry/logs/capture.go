@@ -67,8 +67,7 @@ func (c *Capture) Flush() {
 	c.drainBoth()
 }
 
-// read takes bytes whenever the pipe has some. Both pipes are drained at each
-// turn, output first: what was printed before a record was framed stays before it.
+// read takes bytes whenever the pipe has some; both pipes are drained at each turn.
 func (c *Capture) read(p Pipe) {
 	for p.Wait() == nil {
 		c.stream.mu.Lock()
@@ -80,9 +79,14 @@ func (c *Capture) read(p Pipe) {
 	}
 }
 
-// drainBoth returns false once a pipe has ended.
+// drainBoth returns false once a pipe has ended. The frames are read before the
+// output and emitted after it: what was printed before a record was framed is in
+// the output's pipe by the time the record is in the other.
 func (c *Capture) drainBoth() bool {
-	return drain(c.output, c.buf, c.stream.output) && drain(c.frames, c.buf, c.framed)
+	framesOpen := drain(c.frames, c.buf, func(b []byte) { c.frame = append(c.frame, b...) })
+	outputOpen := drain(c.output, c.buf, c.stream.output)
+	c.takeFrames()
+	return framesOpen && outputOpen
 }
 
 // pipeCapacity is what Linux's pipes hold unless told otherwise, in bytes.
@@ -101,11 +105,10 @@ func drain(p Pipe, buf []byte, take func([]byte)) bool {
 	return true
 }
 
-// framed takes bytes of the framed pipe: type u32, length u32, time in
+// takeFrames emits the whole frames that were read: type u32, length u32, time in
 // microseconds u64, all big-endian, then the message. Bytes that are no frame are
 // taken as plain output: code inside can write what it likes.
-func (c *Capture) framed(b []byte) {
-	c.frame = append(c.frame, b...)
+func (c *Capture) takeFrames() {
 	for len(c.frame) >= frameHeader {
 		word := binary.BigEndian.Uint32(c.frame)
 		size := int(binary.BigEndian.Uint32(c.frame[4:]))
