@@ -109,7 +109,8 @@ func TestUpgrade(t *testing.T) {
 	l.more(t, 20)
 	install(t, original, own)
 
-	s.follow(t, "dev", dir) // one who follows the log does not hold the server up
+	_, dev := s.follow(t, "dev", dir) // one who follows the log does not hold the server up
+	dev.await(t, "deployed hello", startLimit)
 	for range upgrades {
 		s.cmd.Process.Signal(syscall.SIGHUP)
 		s.log.await(t, "msg=ready", upgradeLimit)
