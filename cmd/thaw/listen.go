@@ -10,8 +10,7 @@ import (
 )
 
 // listen opens the server's socket. It is the first thing that a server does: a
-// port that is taken must not cost the start of everything else, and clients of a
-// server that takes another's place wait instead of being refused.
+// port that is taken must not cost the start of everything else.
 func listen(c Config) (net.Listener, error) {
 	listener, err := takeSocket(c.Listen)
 	if errors.Is(err, syscall.EADDRINUSE) {

@@ -78,11 +78,12 @@ func serve(ctx context.Context, c Config, logger *slog.Logger) (next *successor,
 			logger.Info("stopped")
 		}
 	}()
+	_, handed := inheritedSocket(os.Getenv, os.Getpid())
 	listener, err := listen(c)
 	if err != nil {
 		return nil, err
 	}
-	defer listener.Close()
+	defer func() { listener.Close() }()
 	if c.Auth == authNone && !isLoopback(listener.Addr()) {
 		return nil, fmt.Errorf("--auth none works on a loopback address only, and the socket is at %s", listener.Addr())
 	}
@@ -93,8 +94,18 @@ func serve(ctx context.Context, c Config, logger *slog.Logger) (next *successor,
 	// From here on: SIGHUP ends a program that does not ask for it.
 	replace := make(chan os.Signal, 1)
 	signal.Notify(replace, syscall.SIGHUP)
+	if !handed {
+		// The port is free; whoever can connect takes a server for ready, so that one's
+		// own socket is opened again when it is.
+		listener.Close()
+	}
 	if err := s.open(ctx); err != nil {
 		return nil, inUse(c.Data, err)
+	}
+	if !handed {
+		if listener, err = listen(c); err != nil {
+			return nil, err
+		}
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- s.http.Serve(listener) }()
