@@ -34,12 +34,8 @@ const (
 var errUndetected = errors.New("found no function in it: expected a bootstrap, Go sources with package main, " +
 	"a Python file with lambda_handler or handler, index.mjs or index.js, or a Java class with handleRequest; otherwise name --runtime and --handler")
 
-// detectProject looks for the marks of each language, the surest first. The
-// runtimes are those that the server has, to choose a version that is there.
-func detectProject(code fs.FS, runtimes []string) (project, error) {
-	return detectFor("", code, runtimes)
-}
-
+// detectors look for the marks of each language, the surest first. They are given
+// the runtimes that the server has, to choose a version that is there.
 func detectors() []func(fs.FS, []string) (project, bool) {
 	return []func(fs.FS, []string) (project, bool){detectCustom, detectGo, detectNode, detectPython, detectJava}
 }

@@ -39,7 +39,7 @@ func TestDetectProject(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			got, err := detectProject(test.code, test.runtimes)
+			got, err := detectFor("", test.code, test.runtimes)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -60,7 +60,7 @@ func TestDetectNothing(t *testing.T) {
 		"a directory bootstrap/": tree("bootstrap/x", ""),
 	}
 	for name, code := range tests {
-		if got, err := detectProject(code, nil); !errors.Is(err, errUndetected) {
+		if got, err := detectFor("", code, nil); !errors.Is(err, errUndetected) {
 			t.Errorf("%s: got %v, %v", name, got, err)
 		}
 	}

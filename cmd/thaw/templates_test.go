@@ -39,7 +39,7 @@ func TestTemplates(t *testing.T) {
 		if _, err := tmpl.write(dir); err != nil {
 			t.Fatal(err)
 		}
-		found, err := detectProject(os.DirFS(dir), nil)
+		found, err := detectFor("", os.DirFS(dir), nil)
 		if err != nil || found.Runtime != languages[language] || found.Compile != (language == "go" || language == "java") {
 			t.Errorf("%s is taken for %+v: %v", tmpl.Name, found, err)
 		}

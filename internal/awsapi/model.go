@@ -28,9 +28,6 @@ type Bound struct {
 	Value float64
 }
 
-// To is a set Bound.
-func To(v float64) Bound { return Bound{Set: true, Value: v} }
-
 // Shape describes a value.
 type Shape struct {
 	Name string
