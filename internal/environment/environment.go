@@ -26,6 +26,7 @@ type Options struct {
 	CodeRoot string // host directory to be /var/task
 
 	Driver sandbox.Driver
+	Inside Inside // nil: nothing but the Runtime API
 	Logs   *logs.Store
 	Logger *slog.Logger
 }
@@ -44,6 +45,7 @@ type Environment struct {
 	mu      sync.Mutex
 	state   State
 	box     sandbox.Sandbox
+	guest   Guest
 	capture *logs.Capture
 	pens    *pens
 	runtime *attempt
@@ -149,23 +151,27 @@ func (e *Environment) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	capture, pens, err := e.openLog(box)
+	guest, err := e.openInside(ctx, box)
 	if err != nil {
 		return errors.Join(err, box.Destroy(ctx))
+	}
+	capture, pens, err := e.openLog(box)
+	if err != nil {
+		return errors.Join(err, box.Destroy(ctx), guest.Close())
 	}
 	mounts := []sandbox.Mount{{Sources: []string{e.opts.CodeRoot}, Target: "/var/task"}}
 	for _, m := range e.opts.Runtime.Mounts {
 		mounts = append(mounts, sandbox.Mount{Sources: []string{m.Source}, Target: m.Target})
 	}
 	if err := box.Attach(ctx, mounts...); err != nil {
-		return errors.Join(err, pens.Close(), capture.Close(), box.Destroy(ctx))
+		return errors.Join(err, pens.Close(), capture.Close(), box.Destroy(ctx), guest.Close())
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.state == Down { // shut down while it was being built
-		return errors.Join(errDown, pens.Close(), capture.Close(), box.Destroy(ctx))
+		return errors.Join(errDown, pens.Close(), capture.Close(), box.Destroy(ctx), guest.Close())
 	}
-	e.box, e.capture, e.pens = box, capture, pens
+	e.box, e.guest, e.capture, e.pens = box, guest, capture, pens
 	return nil
 }
 
@@ -275,7 +281,7 @@ func (e *Environment) Shutdown(ctx context.Context) error {
 	state, err := next(e.state, shutsDown)
 	first := e.state != Down
 	e.state = state
-	box, capture, pens := e.box, e.capture, e.pens
+	box, guest, capture, pens := e.box, e.guest, e.capture, e.pens
 	e.mu.Unlock()
 	if err != nil || !first {
 		return err
@@ -290,7 +296,7 @@ func (e *Environment) Shutdown(ctx context.Context) error {
 	e.mu.Unlock()
 	a.close()
 	if capture != nil {
-		err = errors.Join(err, pens.Close(), capture.Close())
+		err = errors.Join(err, guest.Close(), pens.Close(), capture.Close())
 	}
 	if err != nil {
 		return fmt.Errorf("shut down environment %s: %w", e.id, err)

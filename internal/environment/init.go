@@ -122,6 +122,8 @@ func (e *Environment) environ() []string {
 		RuntimeAPI:          runtimeAPIAddress,
 		InitType:            "on-demand",
 		Variables:           v.Environment,
+		Services:            e.guest.Variables,
+		Credentials:         e.guest.Credentials,
 	})
 	return append(env, framesVariable+"="+strconv.Itoa(framesFD))
 }

@@ -27,6 +27,8 @@ type FunctionContext struct {
 	// MetadataToken authorises the metadata endpoint, which has the Runtime API's
 	// address. Empty: there is no such endpoint, and no variable tells of it.
 	MetadataToken string
+	// Services are variables that lead clients to services of this server.
+	Services map[string]string
 	// Variables are the ones that the function's configuration sets.
 	Variables map[string]string
 }
@@ -59,8 +61,8 @@ var reserved = [...]string{
 
 // Environ is the whole environment of the runtime's process, sorted, each as
 // "NAME=value". Where several set one name, the later of these wins: the
-// runtime's defaults, the function's configuration, the platform's unreserved
-// variables, credentials, the runtime, the platform. So a function may extend
+// runtime's defaults, the addresses of services, the function's configuration,
+// the platform's unreserved variables, credentials, the runtime, the platform. So a function may extend
 // PATH or choose TZ, and can never change a reserved variable.
 func (r Runtime) Environ(f FunctionContext) []string {
 	all := make(map[string]string, 48)
@@ -71,6 +73,7 @@ func (r Runtime) Environ(f FunctionContext) []string {
 	}
 	put(r.base())
 	put(r.defaults)
+	put(f.Services)
 	for name, value := range f.Variables {
 		if !slices.Contains(reserved[:], name) {
 			all[name] = value
