@@ -101,7 +101,7 @@ func TestCallerKeepsItsFunction(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.Latest.Environment["A"] = "changed"
-	f.Versions[0].Layers[0] = "changed"
+	f.Versions[0].Layers[0].ARN = "changed"
 	r, _ := c.Function("full")
 	if diff := cmp.Diff(full(), r.Function); diff != "" {
 		t.Errorf("the model shares memory with the caller (-want +got):\n%s", diff)

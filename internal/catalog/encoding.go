@@ -55,7 +55,7 @@ type versionFormat struct {
 	Environment map[string]string `json:"environment,omitzero"` // none and empty differ
 	Code        codeFormat        `json:"code"`
 	Logging     loggingFormat     `json:"logging"`
-	Layers      []string          `json:"layers,omitempty"`
+	Layers      []attachedFormat  `json:"layers,omitempty"`
 	Tracing     string            `json:"tracing,omitempty"`
 	Recorded    recordedFormat    `json:"recorded,omitempty"`
 	Status      statusFormat      `json:"status"`
@@ -74,8 +74,14 @@ type resourcesFormat struct {
 }
 
 type codeFormat struct {
-	SHA256 string `json:"sha256"`
-	Size   int64  `json:"size"`
+	SHA256   string `json:"sha256"`
+	Size     int64  `json:"size"`
+	Unzipped int64  `json:"unzipped,omitempty"`
+}
+
+type attachedFormat struct {
+	ARN  string     `json:"arn"`
+	Code codeFormat `json:"code"`
 }
 
 type loggingFormat struct {
@@ -193,11 +199,13 @@ func formatVersionOf(v *lambda.Version) versionFormat {
 		Environment: v.Environment,
 		Code:        codeFormat(v.Code),
 		Logging:     loggingFormat(v.Logging),
-		Layers:      v.Layers,
 		Tracing:     v.Tracing,
 		Status:      statusFormat(v.Status),
 		RevisionID:  v.RevisionID,
 		Modified:    v.LastModified.UTC(),
+	}
+	for _, l := range v.Layers {
+		record.Layers = append(record.Layers, attachedFormat{ARN: l.ARN, Code: codeFormat(l.Code)})
 	}
 	for member, raw := range v.Recorded {
 		if record.Recorded == nil {
@@ -224,11 +232,13 @@ func (v *versionFormat) version() lambda.Version {
 		Environment:  v.Environment,
 		Code:         lambda.Code(v.Code),
 		Logging:      lambda.Logging(v.Logging),
-		Layers:       v.Layers,
 		Tracing:      v.Tracing,
 		Status:       lambda.Status(v.Status),
 		RevisionID:   v.RevisionID,
 		LastModified: v.Modified,
+	}
+	for _, l := range v.Layers {
+		version.Layers = append(version.Layers, lambda.AttachedLayer{ARN: l.ARN, Code: lambda.Code(l.Code)})
 	}
 	for member, raw := range v.Recorded {
 		if version.Recorded == nil {

@@ -34,9 +34,9 @@ func full() *lambda.Function {
 				Architecture: "arm64", MemoryMB: 1769, Timeout: 7 * time.Second, EphemeralStorageMB: 1024,
 			},
 			Environment: map[string]string{"B": "2", "A": "1"},
-			Code:        lambda.Code{SHA256: "c2hh", Size: 42},
+			Code:        lambda.Code{SHA256: "c2hh", Size: 42, Unzipped: 99},
 			Logging:     lambda.Logging{Format: "JSON", Group: "/g", ApplicationLevel: "INFO", SystemLevel: "WARN"},
-			Layers:      []string{"l1"},
+			Layers:      []lambda.AttachedLayer{{ARN: "l1", Code: lambda.Code{SHA256: "bDE=", Size: 7, Unzipped: 8}}},
 			Tracing:     "Active",
 			Recorded:    map[string][]byte{"VpcConfig": []byte(`{ "SubnetIds": [] }`)},
 			Status: lambda.Status{

@@ -47,7 +47,7 @@ func (s *Settings) apply(scope lambda.Scope, name string, v *lambda.Version) err
 		if err := checkLayers(scope, *s.Layers); err != nil {
 			return err
 		}
-		v.Layers = slices.Clone(*s.Layers)
+		v.Layers = nil
 	}
 	if err := s.applyLogging(name, v); err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,6 +25,9 @@ type Options struct {
 	Scope    lambda.Scope
 	Runtime  runtimes.Runtime
 	CodeRoot string // host directory to be /var/task
+	// Layers are the host directories of the function's layers in its order: they
+	// are merged at /opt, the later one winning.
+	Layers []string
 
 	Driver sandbox.Driver
 	Inside Inside // nil: nothing but the Runtime API
@@ -160,6 +164,11 @@ func (e *Environment) build(ctx context.Context) error {
 		return errors.Join(err, box.Destroy(ctx), guest.Close())
 	}
 	mounts := []sandbox.Mount{{Sources: []string{e.opts.CodeRoot}, Target: "/var/task"}}
+	if len(e.opts.Layers) > 0 {
+		layers := slices.Clone(e.opts.Layers)
+		slices.Reverse(layers) // of a mount's sources the first wins
+		mounts = append(mounts, sandbox.Mount{Sources: layers, Target: "/opt"})
+	}
 	for _, m := range e.opts.Runtime.Mounts {
 		mounts = append(mounts, sandbox.Mount{Sources: []string{m.Source}, Target: m.Target})
 	}

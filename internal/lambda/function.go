@@ -42,8 +42,10 @@ type Version struct {
 	Environment map[string]string
 	Code        Code
 	Logging     Logging
-	Layers      []string
-	Tracing     string // "PassThrough" or "Active"
+	// Layers are merged at /opt in their order: of two files with one name, the
+	// later layer's is seen.
+	Layers  []AttachedLayer
+	Tracing string // "PassThrough" or "Active"
 	// Recorded is configuration that is kept and shown but not applied yet, by
 	// the member's name in the model: raw JSON of VpcConfig, DeadLetterConfig,
 	// FileSystemConfigs, ImageConfig, KMSKeyArn, SnapStart and others.
@@ -69,6 +71,8 @@ type Code struct {
 	SHA256 string
 	// Size is the zip's size in bytes.
 	Size int64
+	// Unzipped is the sum of its files, in bytes; 0 if it was not recorded.
+	Unzipped int64
 }
 
 // Logging is a version's LoggingConfig.

@@ -14,6 +14,8 @@ const (
 	MaxCreateRequest = 70167211
 	// MaxUnzipped is the largest unpacked package with its layers, in bytes.
 	MaxUnzipped = 250 << 20
+	// MaxLayers is how many layers a function may have.
+	MaxLayers = 5
 	// MaxEnvironmentBytes bounds the JSON of a function's environment variables.
 	MaxEnvironmentBytes = 4096
 	// MaxFunctionName bounds the bare name, in characters.

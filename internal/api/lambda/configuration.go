@@ -96,7 +96,7 @@ func (h *Handler) configuration(view control.View) (*model.FunctionConfiguration
 		c.Environment = &model.EnvironmentResponse{Variables: v.Environment}
 	}
 	for i := range v.Layers {
-		c.Layers = append(c.Layers, model.Layer{Arn: &v.Layers[i]})
+		c.Layers = append(c.Layers, model.Layer{Arn: &v.Layers[i].ARN, CodeSize: &v.Layers[i].Code.Size})
 	}
 	if view.RuntimeVersionARN != "" {
 		c.RuntimeVersionConfig = &model.RuntimeVersionConfig{RuntimeVersionArn: &view.RuntimeVersionARN}
