@@ -1,4 +1,5 @@
-// Package iam holds who may call: the access keys of this server.
+// Package iam holds who may call and what: the access keys of this server, the
+// sessions of its functions, and the one rule that tells what those may do (Access).
 //
 // Vocabulary: a key is an access key ID with its secret and the name of the user
 // it speaks for; a temporary key also has a session token, which its requests
@@ -10,6 +11,9 @@
 // the digest only. The file is made with mode 0600 all the same, and one that
 // others may read is refused. It is replaced in one step, by whoever holds its
 // lock (Change); a running server follows it (Follow).
+//
+// A session is what a function's own credentials speak for: one for each execution
+// environment, in memory only, ended with it.
 //
 // Every method may be called from any goroutine. Lookups of known keys take no
 // lock: the keys are an immutable state that is replaced. Only a key that is not
@@ -193,12 +197,22 @@ func (k *Keyring) Secret(id, sessionToken string, now time.Time) (string, error)
 		i, ok = s.byID[id]
 	}
 	if !ok || s.keys[i].Disabled || !s.keys[i].opensWith(sessionToken) {
-		return "", lambda.Errorf(lambda.CodeUnrecognizedClient, "The security token included in the request is invalid.")
+		return "", errUnrecognized()
 	}
 	if !s.keys[i].Usable(now) {
 		return "", lambda.Errorf(codeExpiredToken, "The security token included in the request is expired")
 	}
 	return s.keys[i].Secret, nil
+}
+
+// has tells whether there is such a key. It is for one that has been found before.
+func (k *Keyring) has(id string) bool {
+	_, ok := k.state.Load().byID[id]
+	return ok
+}
+
+func errUnrecognized() error {
+	return lambda.Errorf(lambda.CodeUnrecognizedClient, "The security token included in the request is invalid.")
 }
 
 func (k *Key) opensWith(token string) bool {
