@@ -6,10 +6,12 @@
 // at /var/lang and, at /var/runtime, the official runtime interface client with
 // its bootstrap. The recipes in the folder runtimes/ build each once, as a
 // directory with a runtime.json, which is the last file to be made. The
-// provided.* runtimes have neither: the function brings its own bootstrap.
+// provided.* runtimes have neither: the function brings its own bootstrap. A root
+// is a runtime of the operator's: a directory that is the whole file system of its
+// functions, and that runtime.json names.
 //
-// Life cycle. Open reads the directory. A runtime that is built later is found
-// when it is first asked for; one that was found is not read again.
+// Life cycle. Open reads the directory. What is built, added or removed later is
+// seen when it is next asked for; a runtime.json that is as it was is not read again.
 //
 // Concurrency: the methods of Catalogue may be called from many goroutines. A
 // Runtime is a value that nobody changes.
@@ -39,6 +41,9 @@ type Runtime struct {
 	Name string
 	// Mounts are read-only directories beside the function's own at /var/task.
 	Mounts []Mount
+	// Root is the host directory that is the root file system; empty for the
+	// sandbox's own.
+	Root string
 	// Bootstrap is where the program to start may be, inside; the first that
 	// exists is taken.
 	Bootstrap []string
@@ -66,10 +71,15 @@ type NotInstalledError struct {
 }
 
 func (e *NotInstalledError) Error() string {
-	if e.Command == "" {
-		return fmt.Sprintf("runtime %s is not installed and cannot be built on this machine, which has: %s", e.Runtime, strings.Join(e.Installed, ", "))
+	if e.Command != "" {
+		return fmt.Sprintf("runtime %s is not installed; build it with: %s", e.Runtime, e.Command)
 	}
-	return fmt.Sprintf("runtime %s is not installed; build it with: %s", e.Runtime, e.Command)
+	advice := ""
+	if isName(e.Runtime) {
+		advice = "; a directory with its system can be added with: thaw runtimes add " + e.Runtime + " --root DIR"
+	}
+	return fmt.Sprintf("runtime %s is not installed and cannot be built on this machine, which has: %s%s",
+		e.Runtime, strings.Join(e.Installed, ", "), advice)
 }
 
 // Options is what Open needs.
@@ -94,8 +104,21 @@ type Catalogue struct {
 	canBuild func(name string) bool
 	scope    lambda.Scope
 
+	builtin map[string]Runtime // always there, unless a root takes their place
+
 	mu    sync.RWMutex
-	found map[string]Runtime
+	found map[string]found
+}
+
+// found is a runtime and the runtime.json that it was read from.
+type found struct {
+	Runtime
+	file fs.FileInfo
+}
+
+// isOf tells whether a runtime.json is still the one that was read.
+func (f found) isOf(file fs.FileInfo) bool {
+	return os.SameFile(f.file, file) && f.file.ModTime().Equal(file.ModTime()) && f.file.Size() == file.Size()
 }
 
 // Open reads the directory. A runtime in it that cannot be used is logged, and
@@ -110,14 +133,15 @@ func Open(o Options) (*Catalogue, error) {
 		builder:  cmp.Or(o.Builder, "runtimes/build.sh"),
 		canBuild: o.CanBuild,
 		scope:    cmp.Or(o.Scope, lambda.DefaultScope),
-		found:    make(map[string]Runtime),
+		builtin:  make(map[string]Runtime, len(provided)),
+		found:    make(map[string]found),
 	}
 	if c.canBuild == nil {
 		c.canBuild = canBuild
 	}
 	for _, system := range provided {
 		r := c.providedRuntime(system)
-		c.found[r.Name] = r
+		c.builtin[r.Name] = r
 	}
 	names, err := c.built()
 	if err != nil {
@@ -145,26 +169,41 @@ var recipes = [...]string{
 // Resolve gives an installed runtime; errors.As finds a *NotInstalledError if
 // there is none of that name.
 func (c *Catalogue) Resolve(name string) (Runtime, error) {
-	c.mu.RLock()
-	r, ok := c.found[name]
-	c.mu.RUnlock()
-	if ok {
-		return r, nil
-	}
 	if !isName(name) {
 		return Runtime{}, &NotInstalledError{Runtime: name, Installed: c.installed()}
 	}
-	r, err := c.read(name)
+	file, err := os.Stat(c.manifestPath(name))
 	if errors.Is(err, fs.ErrNotExist) {
-		return Runtime{}, &NotInstalledError{Runtime: name, Command: c.command(name), Installed: c.installed()}
+		return c.withoutManifest(name)
 	}
+	if err != nil {
+		return Runtime{}, fmt.Errorf("read runtime %q: %w", name, err)
+	}
+	c.mu.RLock()
+	known, ok := c.found[name]
+	c.mu.RUnlock()
+	if ok && known.isOf(file) {
+		return known.Runtime, nil
+	}
+	r, err := c.read(name)
 	if err != nil {
 		return Runtime{}, fmt.Errorf("read runtime %q: %w", name, err)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.found[name] = r
+	c.found[name] = found{r, file}
 	return r, nil
+}
+
+// withoutManifest gives what needs none, and forgets what has been removed.
+func (c *Catalogue) withoutManifest(name string) (Runtime, error) {
+	c.mu.Lock()
+	delete(c.found, name)
+	c.mu.Unlock()
+	if r, ok := c.builtin[name]; ok {
+		return r, nil
+	}
+	return Runtime{}, &NotInstalledError{Runtime: name, Command: c.command(name), Installed: c.installed()}
 }
 
 // VersionARN names the version of a runtime: of the one that is installed, or
@@ -182,6 +221,8 @@ type Status struct {
 	Installed   bool
 	Interpreter string
 	Client      string
+	// Root is the directory of a runtime of the operator's.
+	Root string
 	// Problem tells why a runtime that was built cannot be used.
 	Problem string
 	// Command builds a runtime that is not installed; empty where it cannot be.
@@ -190,7 +231,7 @@ type Status struct {
 
 // List gives every runtime that is installed or could be built, by name.
 func (c *Catalogue) List() []Status {
-	names := append(slices.Collect(maps.Keys(c.snapshot())), recipes[:]...)
+	names := append(c.installed(), recipes[:]...)
 	if built, err := c.built(); err == nil {
 		names = append(names, built...)
 	}
@@ -199,7 +240,7 @@ func (c *Catalogue) List() []Status {
 	list := make([]Status, 0, len(names))
 	for _, name := range names {
 		r, err := c.Resolve(name)
-		s := Status{Name: name, Installed: err == nil, Interpreter: r.Interpreter, Client: r.Client}
+		s := Status{Name: name, Installed: err == nil, Interpreter: r.Interpreter, Client: r.Client, Root: r.Root}
 		if missing, ok := errors.AsType[*NotInstalledError](err); ok {
 			s.Command = missing.Command
 		} else if err != nil {
@@ -210,13 +251,14 @@ func (c *Catalogue) List() []Status {
 	return list
 }
 
-func (c *Catalogue) snapshot() map[string]Runtime {
+// installed names what has been found and what is always there.
+func (c *Catalogue) installed() []string {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return maps.Clone(c.found)
+	names := slices.AppendSeq(slices.Collect(maps.Keys(c.found)), maps.Keys(c.builtin))
+	slices.Sort(names)
+	return slices.Compact(names)
 }
-
-func (c *Catalogue) installed() []string { return slices.Sorted(maps.Keys(c.snapshot())) }
 
 // built lists the directories that may hold a runtime.
 func (c *Catalogue) built() ([]string, error) {

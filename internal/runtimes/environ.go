@@ -102,7 +102,7 @@ func (r Runtime) Environ(f FunctionContext) []string {
 // base is what the service's base images set.
 func (r Runtime) base() map[string]string {
 	path, libraries := "", ""
-	if len(r.Mounts) > 0 { // an interpreter is there
+	if r.ExecutionEnv != "" { // an interpreter is there
 		path, libraries = "/var/lang/bin:", "/var/lang/lib:"
 	}
 	return map[string]string{
