@@ -145,7 +145,7 @@ func (e *Environment) Init(ctx context.Context) error {
 // build makes the sandbox and puts the code in it.
 func (e *Environment) build(ctx context.Context) error {
 	r := e.opts.Version.Resources
-	box, err := e.opts.Driver.Create(ctx, sandbox.Spec{ID: e.id, Limits: sandbox.Limits{
+	box, err := e.opts.Driver.Create(ctx, sandbox.Spec{ID: e.id, Root: e.opts.Runtime.Root, Limits: sandbox.Limits{
 		MemoryBytes: int64(r.MemoryMB) << 20,
 		CPUMilli:    max(cpuMilli(r.MemoryMB), initCPUMilli),
 		TmpBytes:    int64(r.EphemeralStorageMB) << 20,

@@ -154,6 +154,9 @@ func (e *Environment) hostPath(inside string) (root, rel string, ok bool) {
 			return m.Source, rel, true
 		}
 	}
+	if root := e.opts.Runtime.Root; root != "" {
+		return root, strings.TrimPrefix(inside, "/"), true
+	}
 	return "", "", false
 }
 
