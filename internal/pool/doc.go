@@ -8,9 +8,12 @@
 // environment is free again, which is later than its caller's answer.
 //
 // Vocabulary: an idle environment waits for work; it is frozen after a short
-// grace and shut down after the keep-alive. A draining one has answered its
-// caller and is about to be free. A stale one was made to a configuration that
-// is no longer the version's; it ends with its invocation.
+// grace, unless Freezing says otherwise, and shut down after the keep-alive. A
+// draining one has answered its caller and is about to be free. A stale one was
+// made to a configuration that is no longer the version's; it ends with its
+// invocation, and so does one that has reached its greatest age. If that one was
+// in steady use, its successor was started ahead. While the host is short of
+// memory, environments end that have been idle for longest.
 //
 // Concurrency: one mutex per function version; the account's permits are one
 // atomic counter. A warm invocation takes no lock that another function's does.

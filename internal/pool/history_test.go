@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,10 +35,16 @@ func history(t *testing.T, seed, n uint64) {
 		runTakes:   time.Duration(r.IntN(20)) * time.Millisecond,
 		drainTakes: time.Duration(r.IntN(2)*r.IntN(20)) * time.Millisecond,
 	}
-	p := open(h, pool.Options{AccountLimit: limit, MaxEnvironments: 1 + r.IntN(8), KeepAlive: 100 * time.Millisecond})
+	var available atomic.Int64
+	p := open(h, pool.Options{
+		AccountLimit: limit, MaxEnvironments: 1 + r.IntN(8), KeepAlive: 100 * time.Millisecond,
+		Freezing: pool.Freezing(r.IntN(3)), MaxAge: time.Duration(20+r.IntN(1000)) * time.Millisecond,
+		Memory: func() (pool.Memory, error) { return pool.Memory{AvailableBytes: available.Load()}, nil }, MemoryReserve: 1,
+	})
 	memory := 128
 	var wg sync.WaitGroup
 	for range 60 {
+		available.Store(int64(r.IntN(3)))
 		switch r.IntN(12) {
 		case 0:
 			memory += r.IntN(2)

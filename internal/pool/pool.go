@@ -38,18 +38,32 @@ type Options struct {
 	// it stays at all.
 	IdleGrace time.Duration
 	KeepAlive time.Duration
-	Logger    *slog.Logger
+	// Freezing says when idle environments are frozen. MaxAge is how old one may
+	// become: then it ends when it is free, even if it is never idle.
+	Freezing Freezing
+	MaxAge   time.Duration
+	// Memory reads the host's memory; nil means that nobody looks. Idle environments
+	// end while less than MemoryReserve, in bytes, is available.
+	Memory        func() (Memory, error)
+	MemoryReserve int64
+	Logger        *slog.Logger
 }
 
 const (
 	defaultMaxEnvironments = 256
 	defaultIdleGrace       = 10 * time.Millisecond
 	defaultKeepAlive       = 10 * time.Minute
+	// defaultMaxAge is of the order that the service's documentation names: "every
+	// few hours".
+	defaultMaxAge = 2 * time.Hour
 	// drainGrace is how long an invocation waits for an environment that has
 	// answered and is about to be free, before another is started for it.
 	drainGrace = 10 * time.Millisecond
 	// hotGrace is how long it waits although an idle one is there.
 	hotGrace = 500 * time.Microsecond
+	// endGrace is how long it waits for the end of another, where the host is full:
+	// a shutdown with extensions takes two seconds.
+	endGrace = 3 * time.Second
 	// maxWait is how long an invocation waits for an environment at most.
 	maxWait = time.Minute
 	// retryAfter is what a throttled caller is told to wait.
@@ -63,13 +77,16 @@ type Pools struct {
 	running      atomic.Int64 // permits held
 	environments atomic.Int64 // existing or being started
 
-	work sync.WaitGroup // goroutines: starts, timers, shutdowns
+	work      sync.WaitGroup // goroutines: starts, timers, shutdowns
+	endsWatch context.CancelFunc
 
 	mu     sync.Mutex
 	byName map[string]map[string]*versionPool // function, version number
 	// retired are the pools of deleted versions in which something still runs.
 	retired map[*versionPool]struct{}
 	closed  bool
+	ending  int           // environments
+	ended   chan struct{} // closed, and made anew, when one of them has ended
 }
 
 // New makes an empty Pools.
@@ -86,7 +103,16 @@ func New(opts Options) *Pools {
 	if opts.KeepAlive <= 0 {
 		opts.KeepAlive = defaultKeepAlive
 	}
-	return &Pools{opts: opts, byName: map[string]map[string]*versionPool{}, retired: map[*versionPool]struct{}{}}
+	if opts.MaxAge <= 0 {
+		opts.MaxAge = defaultMaxAge
+	}
+	p := &Pools{opts: opts, byName: map[string]map[string]*versionPool{}, retired: map[*versionPool]struct{}{}, ended: make(chan struct{})}
+	ctx, cancel := context.WithCancel(context.Background())
+	p.endsWatch = cancel
+	if opts.Memory != nil {
+		p.work.Go(func() { p.watchMemory(ctx) })
+	}
+	return p
 }
 
 // Acquire takes an environment for one invocation of a version, or answers with
@@ -194,18 +220,52 @@ func (p *Pools) forget(vp *versionPool) {
 }
 
 // room makes sure that one more environment may exist, at the cost of the one
-// that has been idle for longest, of whatever function.
+// that has been idle for longest, of whatever function. One that is just ending
+// is waited for.
 func (p *Pools) room() bool {
+	late := time.NewTimer(endGrace)
+	defer late.Stop()
 	for {
-		n := p.environments.Load()
-		if int(n) < p.opts.MaxEnvironments {
-			if p.environments.CompareAndSwap(n, n+1) {
-				return true
-			}
+		p.mu.Lock()
+		ending, ended := p.ending > 0, p.ended
+		p.mu.Unlock()
+		if p.spare() {
+			return true
+		}
+		if p.evict() {
 			continue
 		}
-		if !p.evict() {
+		if !ending {
 			return false
+		}
+		select {
+		case <-ended:
+		case <-late.C:
+			return false
+		}
+	}
+}
+
+// endings counts the environments that are just ending.
+func (p *Pools) endings(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ending += n
+	if n < 0 {
+		close(p.ended)
+		p.ended = make(chan struct{})
+	}
+}
+
+// spare is room for one more environment, at nobody's cost.
+func (p *Pools) spare() bool {
+	for {
+		n := p.environments.Load()
+		if int(n) >= p.opts.MaxEnvironments {
+			return false
+		}
+		if p.environments.CompareAndSwap(n, n+1) {
+			return true
 		}
 	}
 }
@@ -250,6 +310,7 @@ func (p *Pools) Close(ctx context.Context) error {
 	for _, vp := range pools {
 		vp.retire(errClosed)
 	}
+	p.endsWatch()
 	for _, vp := range pools {
 		vp.drain(ctx)
 	}

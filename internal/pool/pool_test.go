@@ -27,9 +27,11 @@ type host struct {
 	busy    int
 	maxBusy int
 
-	initTakes, runTakes, drainTakes time.Duration
-	initErr                         error
+	initTakes, runTakes, drainTakes, freezeTakes time.Duration
+	initErr                                      error
 }
+
+var errNoSandbox = errors.New("no sandbox to be had")
 
 type env struct {
 	host    *host
@@ -41,12 +43,14 @@ type env struct {
 	frozen        bool
 	runs, freezes int
 	failNext      bool // the next invocation leaves it unusable
+	began         time.Time
+	lived         time.Duration // set when it ends
 }
 
 func (h *host) new(_ context.Context, _ string, v *lambda.Version) (pool.Environment, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	e := &env{host: h, number: len(h.made), version: v}
+	e := &env{host: h, number: len(h.made), version: v, began: time.Now()}
 	h.made = append(h.made, e)
 	h.alive++
 	return e, nil
@@ -58,8 +62,22 @@ func (h *host) count() (made, alive int) {
 	return len(h.made), h.alive
 }
 
+func (h *host) number() int {
+	made, _ := h.count()
+	return made
+}
+
+// failStarts sets the error of the environments that are made from now on.
+func (h *host) failStarts(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.initErr = err
+}
+
 func (e *env) Init(context.Context) error {
 	time.Sleep(e.host.initTakes)
+	e.host.mu.Lock()
+	defer e.host.mu.Unlock()
 	return e.host.initErr
 }
 
@@ -97,6 +115,7 @@ func (e *env) Invoke(_ context.Context, inv lambda.Invocation, tail bool, w envi
 type seen struct {
 	runs, freezes int
 	frozen, down  bool
+	lived         time.Duration
 }
 
 func (h *host) see(i int) seen {
@@ -105,7 +124,7 @@ func (h *host) see(i int) seen {
 	h.mu.Unlock()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return seen{e.runs, e.freezes, e.frozen, e.down}
+	return seen{e.runs, e.freezes, e.frozen, e.down, e.lived}
 }
 
 func (h *host) enter(n int) {
@@ -116,6 +135,7 @@ func (h *host) enter(n int) {
 }
 
 func (e *env) Freeze() error {
+	time.Sleep(e.host.freezeTakes)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if !e.busy && !e.down && !e.frozen {
@@ -131,7 +151,7 @@ func (e *env) Shutdown(context.Context) error {
 	if e.down {
 		return nil
 	}
-	e.down = true
+	e.down, e.lived = true, time.Since(e.began)
 	e.host.mu.Lock()
 	e.host.alive--
 	e.host.mu.Unlock()
@@ -480,7 +500,7 @@ func TestStartThatTakesTooLong(t *testing.T) {
 
 func TestFailedStartIsTheInvocationsError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := &host{t: t, initErr: errors.New("no sandbox to be had")}
+		h := &host{t: t, initErr: errNoSandbox}
 		p := open(h, pool.Options{AccountLimit: 1})
 		v := version(lambda.Latest, 128, time.Now())
 		for range 3 {

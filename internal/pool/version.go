@@ -42,9 +42,13 @@ type member struct {
 	env     Environment
 	version *lambda.Version
 	frozen  bool
-	since   time.Time // when it became idle
+	since   time.Time     // when it became idle
+	expires time.Time     // when it has reached its greatest age
+	paused  time.Duration // how long it was idle before its newest invocation
 	// draining members are counted by the pool too.
 	draining bool
+	// succession says whether another is started to take its place.
+	succession succession
 }
 
 // waiter is an invocation without an environment yet.
@@ -131,6 +135,7 @@ func (vp *versionPool) newest() *member {
 	m := vp.idle[n-1]
 	vp.idle[n-1] = nil
 	vp.idle = vp.idle[:n-1]
+	m.paused = time.Since(m.since)
 	return m
 }
 
@@ -173,16 +178,21 @@ func (vp *versionPool) startMissing() {
 		vp.starting++
 		v := vp.version
 		vp.mu.Unlock()
-		if !vp.pools.room() {
-			vp.started(nil, throttle(concurrency.ConcurrentInvocationLimitExceeded))
-			continue
-		}
 		vp.pools.work.Go(func() { vp.start(v) })
 	}
 }
 
 // start makes one environment. The caller that it is for may be gone by then.
 func (vp *versionPool) start(v *lambda.Version) {
+	if !vp.pools.room() {
+		vp.started(nil, throttle(concurrency.ConcurrentInvocationLimitExceeded))
+		return
+	}
+	vp.started(vp.make(v))
+}
+
+// make makes one environment, which has been counted, ready for its first event.
+func (vp *versionPool) make(v *lambda.Version) (*member, error) {
 	ctx := context.Background()
 	env, err := vp.pools.opts.New(ctx, vp.function, v)
 	if err == nil {
@@ -192,10 +202,9 @@ func (vp *versionPool) start(v *lambda.Version) {
 	}
 	if err != nil {
 		vp.pools.environments.Add(-1)
-		vp.started(nil, err)
-		return
+		return nil, err
 	}
-	vp.started(&member{pool: vp, env: env, version: v}, nil)
+	return &member{pool: vp, env: env, version: v, expires: time.Now().Add(vp.pools.age())}, nil
 }
 
 // started ends one start: with a member, or with the reason why there is none,
@@ -225,96 +234,48 @@ func (vp *versionPool) started(m *member, err error) {
 // ones, or out of the pool if it is of no use any more.
 func (vp *versionPool) put(m *member, reusable bool) {
 	vp.mu.Lock()
-	if m.draining {
-		m.draining = false
-		vp.draining--
-	}
 	// It may have been started before a change that it serves as well.
 	if m.version != vp.version && sameExecution(m.version, vp.version) {
 		m.version = vp.version
 	}
-	if !reusable || vp.retired != nil || m.version != vp.version {
+	if reusable {
+		vp.freezeFirst(m)
+	}
+	if m.draining {
+		m.draining = false
+		vp.draining--
+	}
+	now := time.Now()
+	if !reusable || vp.retired != nil || m.version != vp.version || m.outlived(now) {
 		vp.mu.Unlock()
 		vp.drop(m)
-		vp.startMissing()
+		vp.serveIdle()
 		return
 	}
+	vp.startSuccessor(m, now)
 	if len(vp.waiters) > 0 {
 		w := vp.waiters[0]
 		vp.waiters = vp.waiters[1:]
+		m.paused = 0
 		w.granted <- grant{member: m}
 		vp.mu.Unlock()
 		return
 	}
 	vp.idle = append(vp.idle, m)
-	m.frozen, m.since = false, time.Now()
+	m.since = now
 	vp.wake(m.restsAt())
 	vp.mu.Unlock()
 }
 
-// restsAt is when an idle member is to be frozen, or, frozen, ended.
-func (m *member) restsAt() time.Time {
-	opts := &m.pool.pools.opts
-	if m.frozen {
-		return m.since.Add(opts.IdleGrace + opts.KeepAlive)
-	}
-	return m.since.Add(opts.IdleGrace)
-}
-
-// wake sets the timer, unless it is set to an earlier time. The mutex is held.
-func (vp *versionPool) wake(at time.Time) {
-	if !vp.due.IsZero() && !at.Before(vp.due) {
-		return
-	}
-	vp.due = at
-	if vp.timer == nil {
-		vp.timer = time.AfterFunc(time.Until(at), vp.rest)
-		return
-	}
-	vp.timer.Reset(time.Until(at))
-}
-
-// rest is the timer's turn: it freezes what has been idle for the grace, and
-// ends what has been frozen for the keep-alive.
-func (vp *versionPool) rest() {
-	now := time.Now()
-	var freeze, end []*member
-	vp.mu.Lock()
-	vp.due = time.Time{}
-	vp.idle = slices.DeleteFunc(vp.idle, func(m *member) bool {
-		if now.Before(m.restsAt()) {
-			return false
-		}
-		if m.frozen {
-			end = append(end, m)
-			return true
-		}
-		m.frozen = true
-		freeze = append(freeze, m)
-		return false
-	})
-	for _, m := range vp.idle {
-		vp.wake(m.restsAt())
-	}
-	vp.mu.Unlock()
-	for _, m := range freeze {
-		// It may be taken at this very moment: an environment that is busy refuses.
-		if err := m.env.Freeze(); err != nil {
-			vp.pools.opts.Logger.Error("freeze environment", "function", vp.function, "error", err)
-		}
-	}
-	for _, m := range end {
-		vp.drop(m)
-	}
-}
-
 // drop ends an environment that nobody holds, behind the caller's back.
 func (vp *versionPool) drop(m *member) {
+	vp.pools.endings(+1)
 	vp.pools.work.Go(func() { vp.end(m) })
 }
 
-// end ends an environment that nobody holds.
+// end ends an environment that nobody holds and that was counted as ending.
 func (vp *versionPool) end(m *member) {
+	defer vp.pools.endings(-1)
 	if err := m.env.Shutdown(context.Background()); err != nil {
 		vp.pools.opts.Logger.Error("shut down environment", "function", vp.function, "error", err)
 	}
@@ -409,6 +370,7 @@ func (vp *versionPool) dropOldest() bool {
 	m := vp.idle[0]
 	vp.idle = slices.Delete(vp.idle, 0, 1)
 	vp.mu.Unlock()
+	vp.pools.endings(+1)
 	vp.end(m)
 	return true
 }
