@@ -9,6 +9,7 @@ import (
 
 	"thaw/internal/awsapi"
 	model "thaw/internal/awsapi/gen/lambda"
+	"thaw/internal/iam"
 	"thaw/internal/lambda"
 	"thaw/internal/sigv4"
 )
@@ -28,9 +29,11 @@ const (
 	maxDrain = 512 << 20
 )
 
-// admit reads the body up to the operation's limit and verifies the signature.
-// release must be called when the body is no longer needed.
-func (h *Handler) admit(w http.ResponseWriter, r *http.Request, op *awsapi.Operation, path, query string) (body []byte, release func(), err error) {
+// admit reads the body up to the operation's limit, verifies the signature and
+// asks whether its owner may. release must be called when the body is no longer
+// needed.
+func (h *Handler) admit(w http.ResponseWriter, r *http.Request, route awsapi.Route, path, query string) (body []byte, release func(), err error) {
+	op := route.Operation
 	signed := &sigv4.Request{Method: r.Method, Path: path, Query: query, Host: r.Host, ContentLength: r.ContentLength, Header: r.Header}
 	if h.verifier != nil && (r.ContentLength < 0 || r.ContentLength > firstRead) {
 		// Nobody unknown gets memory for a large body.
@@ -50,9 +53,13 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, op *awsapi.Opera
 		pace(w, r)
 	}
 	body, err = readBody(r, op)
+	keyID := ""
 	if err == nil && h.verifier != nil {
 		signed.Body = body
-		_, err = h.verifier.Verify(signed)
+		keyID, err = h.verifier.Verify(signed)
+	}
+	if err == nil {
+		err = h.authorise(r, keyID, route, body)
 	}
 	if err != nil {
 		release()
@@ -170,22 +177,35 @@ func payloadTooLarge(size int64, invocationType string, limit int64) error {
 }
 
 // Verified puts the signature check of the API in front of another handler of
-// this server. The body must be empty.
+// this server, which is for users only. The body must be empty.
 func (h *Handler) Verified(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := h.trust(r); err != nil {
 			h.fail(w, r, lambda.NewUUID(), err)
 			return
 		}
-		path, query := requestTarget(r)
-		if h.verifier != nil {
-			_, err := h.verifier.Verify(&sigv4.Request{Method: r.Method, Path: path, Query: query, Host: r.Host,
-				ContentLength: r.ContentLength, Header: r.Header})
-			if err != nil {
-				h.fail(w, r, lambda.NewUUID(), err)
-				return
-			}
+		if err := h.verifyUser(r); err != nil {
+			h.fail(w, r, lambda.NewUUID(), err)
+			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+func (h *Handler) verifyUser(r *http.Request) error {
+	path, query := requestTarget(r)
+	keyID := ""
+	if h.verifier != nil {
+		var err error
+		keyID, err = h.verifier.Verify(&sigv4.Request{Method: r.Method, Path: path, Query: query, Host: r.Host,
+			ContentLength: r.ContentLength, Header: r.Header})
+		if err != nil {
+			return err
+		}
+	}
+	c, err := h.callerOf(r, keyID)
+	if err == nil && c.Session != nil {
+		err = iam.Denied(c, administration, anyResource)
+	}
+	return err
 }

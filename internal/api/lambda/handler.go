@@ -56,7 +56,10 @@ type Options struct {
 	Packages Packages
 	Scope    lambda.Scope
 	// Keys verify signatures. Nil means that requests need none: for loopback only.
-	Keys   sigv4.Keys
+	Keys sigv4.Keys
+	// Access decides what callers may do. Nil lets users do everything and the
+	// sessions of functions nothing.
+	Access Access
 	Logger *slog.Logger
 	Now    func() time.Time // nil means time.Now
 }
@@ -68,6 +71,7 @@ type Handler struct {
 	packages Packages
 	scope    lambda.Scope
 	verifier *sigv4.Verifier // nil: no signatures
+	access   Access          // may be nil
 	log      *slog.Logger
 	now      func() time.Time
 
@@ -93,7 +97,7 @@ type call struct {
 func New(o Options) *Handler {
 	service := model.Service()
 	h := &Handler{
-		control: o.Control, invoker: o.Invoke, packages: o.Packages, scope: o.Scope, log: o.Logger, now: o.Now,
+		control: o.Control, invoker: o.Invoke, packages: o.Packages, scope: o.Scope, access: o.Access, log: o.Logger, now: o.Now,
 		router: awsapi.NewRouter(service), codec: awsapi.NewCodec(service),
 		large: make(chan struct{}, maxLarge), signingKey: make([]byte, 32),
 	}
@@ -133,7 +137,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, id, lambda.Errorf(awsapi.CodeUnknownOperation, "No operation is known for %s %s.", r.Method, path))
 		return
 	}
-	body, release, err := h.admit(w, r, route.Operation, path, query)
+	body, release, err := h.admit(w, r, route, path, query)
 	if err != nil {
 		h.fail(w, r, id, err)
 		return

@@ -49,6 +49,7 @@ func (s *server) Invoke(_ context.Context, req invoke.Request) (lambda.Result, e
 type setup struct {
 	settle time.Duration
 	keys   sigv4.Keys
+	access api.Access
 	now    func() time.Time
 }
 
@@ -74,7 +75,7 @@ func newServer(t *testing.T, set setup) *server {
 		engine.Close()
 	})
 	s := &server{t: t, control: ctl, invoke: func(invoke.Request) (lambda.Result, error) { return lambda.Result{}, nil }}
-	s.handler = api.New(api.Options{Control: ctl, Invoke: s, Packages: packages, Scope: scope, Keys: set.keys, Logger: log, Now: set.now})
+	s.handler = api.New(api.Options{Control: ctl, Invoke: s, Packages: packages, Scope: scope, Keys: set.keys, Access: set.access, Logger: log, Now: set.now})
 	return s
 }
 
