@@ -215,13 +215,16 @@ func TestLateWatch(t *testing.T) {
 	})
 }
 
-// scripted is a Metadata whose watch shows what the test sends.
+// scripted is a Metadata whose watch of functions shows what the test sends.
 type scripted struct {
 	store.Metadata
 	changes chan store.Change
 }
 
-func (s scripted) Watch(ctx context.Context, _ string) (<-chan store.Change, error) {
+func (s scripted) Watch(ctx context.Context, prefix string) (<-chan store.Change, error) {
+	if prefix != "function/" {
+		return s.Metadata.Watch(ctx, prefix)
+	}
 	context.AfterFunc(ctx, func() { close(s.changes) })
 	return s.changes, nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -14,6 +15,7 @@ import (
 // A record is JSON in an envelope that names its version:
 //
 //	{"v":1,"function":{…}}
+//	{"v":1,"layer":{…}}
 //
 // gzipped when it is large: a function's versions are much alike, so that
 // thousands fit where a record's limit would leave room for a few hundred. The
@@ -32,7 +34,8 @@ const (
 
 type envelope struct {
 	Format   int             `json:"v"`
-	Function *functionFormat `json:"function"`
+	Function *functionFormat `json:"function,omitempty"`
+	Layer    *layerFormat    `json:"layer,omitempty"`
 }
 
 type functionFormat struct {
@@ -112,10 +115,16 @@ func encodeFunction(f *lambda.Function) ([]byte, error) {
 	for i := range f.Versions {
 		record.Versions = append(record.Versions, formatVersionOf(&f.Versions[i]))
 	}
+	return wrap(envelope{Function: record})
+}
+
+// wrap is an envelope's bytes.
+func wrap(e envelope) ([]byte, error) {
+	e.Format = formatVersion
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(envelope{Format: formatVersion, Function: record}); err != nil {
+	if err := encoder.Encode(e); err != nil {
 		return nil, err
 	}
 	if b.Len() <= compressAbove {
@@ -151,23 +160,32 @@ func decompress(value []byte) ([]byte, error) {
 	return plain, nil
 }
 
-func decodeFunction(value []byte) (*lambda.Function, error) {
+// unwrap reads an envelope.
+func unwrap(value []byte) (envelope, error) {
 	if bytes.HasPrefix(value, []byte{0x1f, 0x8b}) { // gzip's magic number, RFC 1952
 		plain, err := decompress(value)
 		if err != nil {
-			return nil, err
+			return envelope{}, err
 		}
 		value = plain
 	}
 	var e envelope
 	if err := json.Unmarshal(value, &e); err != nil {
-		return nil, err
+		return envelope{}, err
 	}
 	if e.Format != formatVersion {
-		return nil, fmt.Errorf("format %d; this server reads %d", e.Format, formatVersion)
+		return envelope{}, fmt.Errorf("format %d; this server reads %d", e.Format, formatVersion)
+	}
+	return e, nil
+}
+
+func decodeFunction(value []byte) (*lambda.Function, error) {
+	e, err := unwrap(value)
+	if err != nil {
+		return nil, err
 	}
 	if e.Function == nil {
-		return nil, fmt.Errorf("no function in the record")
+		return nil, errors.New("no function in the record")
 	}
 	f := &lambda.Function{
 		Name:          e.Function.Name,

@@ -2,6 +2,8 @@ package catalog
 
 // Encode and Decode are the stored format, for golden files and fuzzing.
 var (
-	Encode = encodeFunction
-	Decode = decodeFunction
+	Encode      = encodeFunction
+	Decode      = decodeFunction
+	EncodeLayer = encodeLayer
+	DecodeLayer = decodeLayer
 )

@@ -1,0 +1,222 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"thaw/internal/store"
+)
+
+// record is what a read model holds: Record and its kin.
+type record interface {
+	name() string
+	revision() store.Revision
+}
+
+// readModel is the newest known record of each name of one kind.
+type readModel[R record] struct {
+	// prefix begins the keys of this kind; the name follows as it is, for all its
+	// characters are legal in a key.
+	prefix string
+	decode func(value []byte, revision store.Revision) (R, error)
+	logger *slog.Logger
+
+	followed sync.WaitGroup
+	byName   sync.Map // name → R; written under mu only
+	sorted   atomic.Pointer[[]R]
+
+	mu          sync.Mutex
+	deleted     map[string]store.Revision // own deletions that the watch has yet to show
+	subscribers map[int]func(r R, deleted bool)
+	lastID      int
+}
+
+func newReadModel[R record](prefix string, decode func([]byte, store.Revision) (R, error), logger *slog.Logger) *readModel[R] {
+	return &readModel[R]{
+		prefix:      prefix,
+		decode:      decode,
+		logger:      logger,
+		deleted:     make(map[string]store.Revision),
+		subscribers: make(map[int]func(R, bool)),
+	}
+}
+
+// open reads all records, within ctx, and follows their changes until following
+// ends.
+func (m *readModel[R]) open(ctx, following context.Context, metadata store.Metadata) error {
+	changes, err := metadata.Watch(following, m.prefix)
+	if err != nil {
+		return err
+	}
+	if err := m.load(ctx, changes); err != nil {
+		m.followed.Go(func() { // until following ends, which the caller sees to
+			for range changes {
+			}
+		})
+		return err
+	}
+	m.followed.Go(func() { m.follow(following, changes) })
+	return nil
+}
+
+// load takes the initial state. A record that cannot be read stops it: a server
+// that went on without would hand its name out again.
+func (m *readModel[R]) load(ctx context.Context, changes <-chan store.Change) error {
+	for {
+		select {
+		case change, ok := <-changes:
+			if !ok {
+				return errors.New("the watch ended before all records were read")
+			}
+			if change.Synced {
+				return nil
+			}
+			if err := m.take(change); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (m *readModel[R]) follow(ctx context.Context, changes <-chan store.Change) {
+	for change := range changes {
+		if change.Synced {
+			continue
+		}
+		if err := m.take(change); err != nil {
+			m.logger.Error("record not readable", slog.String("key", change.Key), slog.Any("error", err))
+		}
+	}
+	if ctx.Err() == nil {
+		m.logger.Error("watch of the records ended; changes from elsewhere go unseen", slog.String("kind", m.prefix))
+	}
+}
+
+func (m *readModel[R]) take(change store.Change) error {
+	if change.Deleted {
+		m.remove(strings.TrimPrefix(change.Key, m.prefix), change.Revision)
+		return nil
+	}
+	r, err := m.decode(change.Value, change.Revision)
+	if err != nil {
+		return fmt.Errorf("decode record %q: %w", change.Key, err)
+	}
+	m.apply(strings.TrimPrefix(change.Key, m.prefix), r)
+	return nil
+}
+
+// get returns the newest known record of a name.
+func (m *readModel[R]) get(name string) (R, bool) {
+	r, ok := m.byName.Load(name)
+	if !ok {
+		var none R
+		return none, false
+	}
+	return r.(R), true
+}
+
+// list returns all records sorted by name, shared.
+func (m *readModel[R]) list() []R {
+	if list := m.sorted.Load(); list != nil {
+		return *list
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	list := []R{}
+	m.byName.Range(func(_, r any) bool {
+		list = append(list, r.(R))
+		return true
+	})
+	slices.SortFunc(list, func(a, b R) int { return strings.Compare(a.name(), b.name()) })
+	list = slices.Clip(list)
+	m.sorted.Store(&list)
+	return list
+}
+
+// put writes a record if its revision is still expect, and shows it.
+func (m *readModel[R]) put(ctx context.Context, metadata store.Metadata, name string, value []byte, expect store.Revision) (R, error) {
+	var none R
+	revision, err := metadata.Put(ctx, m.prefix+name, value, expect)
+	if err != nil {
+		return none, err
+	}
+	// Decoded again, so that the model never shares memory with the caller, and
+	// is after a restart what it was before.
+	r, err := m.decode(value, revision)
+	if err != nil {
+		return none, err
+	}
+	m.apply(name, r)
+	return r, nil
+}
+
+func (m *readModel[R]) subscribe(notify func(r R, deleted bool)) (cancel func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.lastID++
+	id := m.lastID
+	m.subscribers[id] = notify
+	return func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		delete(m.subscribers, id)
+	}
+}
+
+// apply shows a record unless a newer one or a deletion is known.
+func (m *readModel[R]) apply(name string, r R) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if known, ok := m.get(name); ok && known.revision() >= r.revision() {
+		return
+	}
+	if r.revision() <= m.deleted[name] {
+		return
+	}
+	delete(m.deleted, name)
+	m.byName.Store(name, r)
+	m.changed(r, false)
+}
+
+// remove takes a deletion from the watch. One that is older than an own deletion
+// says nothing about it: what lies between the two has yet to come.
+func (m *readModel[R]) remove(name string, revision store.Revision) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if revision > m.deleted[name] {
+		delete(m.deleted, name)
+	}
+	if known, ok := m.get(name); ok && known.revision() < revision {
+		m.byName.Delete(name)
+		m.changed(known, true)
+	}
+}
+
+// forget takes an own deletion of what had the given revision. The watch may be
+// behind and still show that; it will show the deletion in the end. If it has
+// done so already, the name is gone or has been written anew.
+func (m *readModel[R]) forget(name string, revision store.Revision) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if known, ok := m.get(name); ok && known.revision() <= revision {
+		m.deleted[name] = revision
+		m.byName.Delete(name)
+		m.changed(known, true)
+	}
+}
+
+// changed tells the subscribers; the caller holds mu.
+func (m *readModel[R]) changed(r R, deleted bool) {
+	m.sorted.Store(nil)
+	for _, notify := range m.subscribers {
+		notify(r, deleted)
+	}
+}
