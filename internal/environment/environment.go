@@ -15,6 +15,7 @@ import (
 	"thaw/internal/runtimeapi"
 	"thaw/internal/runtimes"
 	"thaw/internal/sandbox"
+	"thaw/internal/telemetry"
 	"thaw/internal/telemetry/logs"
 )
 
@@ -31,7 +32,7 @@ type Options struct {
 
 	Driver sandbox.Driver
 	Inside Inside // nil: nothing but the Runtime API
-	Logs   *logs.Store
+	Logs   logs.Sink
 	Logger *slog.Logger
 }
 
@@ -84,7 +85,10 @@ func New(opts Options) *Environment {
 		opts:   opts,
 		id:     id,
 		logger: opts.Logger.With("environment", id, "function", opts.Function, "version", v.Number),
-		stream: opts.Logs.Open(v.Logging.Group, logs.StreamName(time.Now(), v.Number, id), time.Now),
+		stream: logs.Open(logs.StreamOptions{
+			Sink: opts.Logs, Group: v.Logging.Group, Name: logs.StreamName(time.Now(), v.Number, id),
+			Format: v.Logging.Format, SystemLevel: v.Logging.SystemLevel, ApplicationLevel: v.Logging.ApplicationLevel,
+		}),
 	}
 }
 
@@ -120,9 +124,11 @@ func (e *Environment) Init(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, lambda.InitTimeout)
 	defer cancel()
-	if v := e.opts.Runtime.VersionARN; v != "" {
-		e.stream.Write(logs.InitStartLine(e.opts.Runtime.Version, v))
-	}
+	e.stream.Emit(telemetry.InitStart{
+		InitializationType: telemetry.OnDemand, Phase: telemetry.PhaseInit,
+		RuntimeVersion: e.opts.Runtime.Version, RuntimeVersionARN: e.opts.Runtime.VersionARN,
+		FunctionName: e.opts.Function, FunctionVersion: e.opts.Version.Number,
+	})
 	began := time.Now()
 	failed, err := e.init(ctx)
 	if err != nil {
@@ -138,7 +144,7 @@ func (e *Environment) Init(ctx context.Context) error {
 		e.mu.Unlock()
 		return nil
 	}
-	e.logInit(took, "init", failed)
+	e.logInit(took, telemetry.PhaseInit, failed)
 	return e.reset(ctx)
 }
 
@@ -273,7 +279,7 @@ func (e *Environment) reset(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reset environment %s: %w", e.id, err)
 	}
-	e.capture.Flush()
+	e.capture.Cut()
 	return e.to(resets)
 }
 

@@ -7,10 +7,9 @@ import (
 	"syscall"
 	"time"
 
-	"thaw/internal/lambda"
 	"thaw/internal/runtimeapi"
 	"thaw/internal/sandbox"
-	"thaw/internal/telemetry/logs"
+	"thaw/internal/telemetry"
 )
 
 // failure is why an init or an invocation ended badly. It is data: what the
@@ -35,7 +34,7 @@ const (
 	typeTruncated         = "Runtime.TruncatedResponse"
 	typeBadMode           = "Runtime.InvalidResponseModeHeader"
 	typeTooLarge          = "Function.ResponseSizeTooLarge"
-	typeTimedOut          = "Sandbox.Timedout"
+	typeTimedOut          = telemetry.TimedOut
 	// typeUnknown is what an init that ran out of its ten seconds is reported as.
 	typeUnknown = "Runtime.Unknown"
 )
@@ -111,18 +110,15 @@ func (f *failure) payload(requestID string) []byte {
 	return out
 }
 
-// logLine is what the log says between the function's last output and END; empty
+// record is what the log says between the function's last output and END; nil
 // where the code inside has spoken for itself.
-func (f *failure) logLine(now time.Time, inv *lambda.Invocation, timeout time.Duration) string {
-	switch {
-	case f.errorType == typeTimedOut:
-		return logs.TimeoutLine(now, inv.RequestID, timeout)
-	case f.body == nil && f.errorType != typeTooLarge:
-		wire := f.errorType
-		if f.wireType != "" {
-			wire = f.wireType
-		}
-		return logs.FaultLine(inv.RequestID, f.message, wire)
+func (f *failure) record(requestID string) telemetry.Record {
+	if f.body != nil || f.errorType == typeTooLarge {
+		return nil
 	}
-	return ""
+	wire := f.errorType
+	if f.wireType != "" {
+		wire = f.wireType
+	}
+	return telemetry.Fault{RequestID: requestID, Message: f.message, ErrorType: wire}
 }

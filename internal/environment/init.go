@@ -13,7 +13,7 @@ import (
 	"thaw/internal/runtimeapi"
 	"thaw/internal/runtimes"
 	"thaw/internal/sandbox"
-	"thaw/internal/telemetry/logs"
+	"thaw/internal/telemetry"
 )
 
 // runtimeAPIAddress is where code inside finds the Runtime API.
@@ -179,7 +179,10 @@ func (e *Environment) logInit(took time.Duration, phase string, f *failure) {
 	if f.status == statusTimeout {
 		errorType = ""
 	}
-	e.stream.Write(logs.InitReportLine(took, phase, f.status, errorType))
+	e.stream.Emit(telemetry.InitReport{
+		InitializationType: telemetry.OnDemand, Phase: phase, Status: f.status, ErrorType: errorType,
+		Metrics: telemetry.InitMetrics{DurationMs: telemetry.Milliseconds(took)},
+	})
 }
 
 // suppressedInit runs the init again inside an invocation, bounded by the
@@ -198,6 +201,6 @@ func (e *Environment) suppressedInit(ctx context.Context, deadline time.Time) (*
 	if failed.status == statusTimeout {
 		failed = timedOut(e.opts.Version.Resources.Timeout)
 	}
-	e.logInit(time.Since(began), "invoke", failed)
+	e.logInit(time.Since(began), telemetry.PhaseInvoke, failed)
 	return failed, nil
 }

@@ -9,7 +9,7 @@ import (
 
 	"thaw/internal/lambda"
 	"thaw/internal/runtimeapi"
-	"thaw/internal/telemetry/logs"
+	"thaw/internal/telemetry"
 )
 
 // Watch is how the owner of an environment follows one invocation.
@@ -88,7 +88,7 @@ func (r *run) invoke(ctx context.Context) (lambda.Result, error) {
 	if err != nil {
 		r.deadline.Stop()
 		if r.begun {
-			r.env.stream.End(r.report())
+			r.close(r.report())
 		}
 		return lambda.Result{}, err
 	}
@@ -134,9 +134,19 @@ func (r *run) handAgain(ctx context.Context) (*failure, error) {
 // begin writes START, once.
 func (r *run) begin() {
 	if !r.begun {
-		r.env.stream.Begin(r.inv.RequestID, r.env.opts.Version.Number, r.tail)
+		if r.tail {
+			r.env.stream.BeginTail()
+		}
+		r.env.stream.Emit(telemetry.Start{RequestID: r.inv.RequestID, Version: r.env.opts.Version.Number})
 		r.begun = true
 	}
+}
+
+// close writes END and REPORT, and returns the tail, if it was asked for.
+func (r *run) close(report telemetry.Report) []byte {
+	r.env.stream.Emit(telemetry.End{RequestID: r.inv.RequestID})
+	r.env.stream.Emit(report)
+	return r.env.stream.Tail()
 }
 
 // free lets the environment go.
@@ -305,7 +315,7 @@ func (r *run) finish() []byte {
 		report.Status, report.ErrorType = failed.status, failed.errorType
 	}
 	e.capture.Flush()
-	tail := e.stream.End(report)
+	tail := r.close(report)
 	err := e.to(invokeEnds)
 	r.free(err == nil)
 	return tail
@@ -331,15 +341,15 @@ const resetGrace = time.Second
 func (r *run) end(ctx context.Context, f *failure) []byte {
 	e := r.env
 	e.capture.Flush()
-	if line := f.logLine(time.Now(), r.inv, e.opts.Version.Resources.Timeout); line != "" {
-		e.stream.Write(line)
+	if record := f.record(r.inv.RequestID); record != nil {
+		e.stream.Emit(record)
 	}
 	report := r.report()
 	report.Status = f.status
 	if f.status != statusTimeout {
 		report.ErrorType = f.errorType
 	}
-	tail := e.stream.End(report)
+	tail := r.close(report)
 	r.deadline.Stop()
 	done := make(chan struct{})
 	go func() { // ends before running does
@@ -359,17 +369,16 @@ func (r *run) end(ctx context.Context, f *failure) []byte {
 	return tail
 }
 
-func (r *run) report() logs.Report {
+func (r *run) report() telemetry.Report {
 	e := r.env
-	report := logs.Report{
+	var peak int64
+	if bytes, err := e.box.MemoryPeak(); err == nil {
+		peak = bytes
+	}
+	v := e.opts.Version.Resources
+	return telemetry.Report{
 		RequestID: r.inv.RequestID,
-		Duration:  time.Since(r.began),
-		Init:      r.initTook,
-		Timeout:   e.opts.Version.Resources.Timeout,
-		MemoryMB:  e.opts.Version.Resources.MemoryMB,
+		Status:    telemetry.Success,
+		Metrics:   telemetry.NewReportMetrics(time.Since(r.began), r.initTook, v.Timeout, v.MemoryMB, peak),
 	}
-	if peak, err := e.box.MemoryPeak(); err == nil {
-		report.MaxMemoryBytes = peak
-	}
-	return report
 }

@@ -1,6 +1,9 @@
 package telemetry
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"time"
+)
 
 // InitStart begins an init phase.
 type InitStart struct {
@@ -91,6 +94,25 @@ type ReportMetrics struct {
 	BilledRestoreDurationMs int64        `json:"billedRestoreDurationMs,omitempty"`
 }
 
+// NewReportMetrics measures an invocation that ran for d, after an init phase of
+// its own of length init, zero for none. Billed are, since August 2025, run time
+// and init time together, in whole milliseconds, at least 1; the run time counts
+// up to the function's timeout, zero for none. peak is in bytes.
+func NewReportMetrics(d, init, timeout time.Duration, memoryMB int, peak int64) ReportMetrics {
+	run := d
+	if timeout > 0 {
+		run = min(run, timeout)
+	}
+	const mib = 1 << 20
+	return ReportMetrics{
+		DurationMs:       Milliseconds(d),
+		BilledDurationMs: max(1, int64((run+init+time.Millisecond-1)/time.Millisecond)),
+		MemorySizeMB:     memoryMB,
+		MaxMemoryUsedMB:  min(max((peak+mib-1)/mib, 1), int64(memoryMB)),
+		InitDurationMs:   Milliseconds(init),
+	}
+}
+
 // RestoreStart begins the restore phase of a snapshot.
 type RestoreStart struct {
 	RuntimeVersion    string `json:"runtimeVersion,omitempty"`
@@ -148,6 +170,10 @@ type Fault struct {
 	Message   string
 	ErrorType string
 }
+
+// TimedOut is the error type of an invocation that ran out of time: text logs have
+// a line of its own for it.
+const TimedOut = "Sandbox.Timedout"
 
 // Text is the two lines that logs show.
 func (f Fault) Text() string {

@@ -27,15 +27,14 @@ func get(t *testing.T, h http.Handler, target string) (int, string) {
 func TestPages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := telemetry.NewStore(telemetry.Options{})
-		stream := store.Open("/aws/lambda/f", "s", time.Now)
 		h := logs.New(logs.Options{Store: store, Group: group})
 		if code, body := get(t, h, "/_thaw/logs/f"); code != 200 || strings.TrimSpace(body) != `{"events":[],"next":0}` {
 			t.Errorf("an empty log: %d %s", code, body)
 		}
-		stream.Write("one\n")
+		store.Append("/aws/lambda/f", "s", time.Now(), "one\n")
 		go func() {
 			time.Sleep(10 * time.Second)
-			stream.Write("two\n")
+			store.Append("/aws/lambda/f", "s", time.Now(), "two\n")
 		}()
 		var p struct {
 			Events []telemetry.Event

@@ -1,9 +1,9 @@
 package logs
 
 import (
-	"encoding/binary"
 	"errors"
 	"sync"
+	"time"
 )
 
 // Pipe is the reading end of a pipe that an environment writes to.
@@ -16,46 +16,69 @@ type Pipe interface {
 }
 
 // Capture reads what an environment prints: one pipe that is both standard
-// output and standard error, and one pipe of framed records, which runtime
-// clients write to the descriptor that _LAMBDA_TELEMETRY_LOG_FD names, so that a
-// record of several lines stays one event.
+// output and standard error, and, of a function, one pipe of framed records,
+// which runtime clients write to the descriptor that _LAMBDA_TELEMETRY_LOG_FD
+// names, so that a record of several lines stays one event.
 //
-// The pipes are read by two goroutines as bytes arrive. Flush reads whatever is
+// The pipes are read by a goroutine each as bytes arrive. Flush reads whatever is
 // in them at the moment of the call, so that all that a runtime printed before
 // it answered is in the log before END.
+//
+// Above the stream's rate lines are dropped and counted; code does not wait for
+// its log. Only what is read to be dropped is bounded too, far higher, because
+// reading costs the host as much as writing costs the function: who prints
+// faster than Limits.Intake waits in its write.
 type Capture struct {
-	stream         *Stream
-	output, frames Pipe
-	readers        sync.WaitGroup
+	stream *Stream
+	output Pipe
+	frames Pipe // nil for an extension
 
-	frame []byte // an unfinished frame; guarded by stream.mu
-	buf   []byte // guarded by stream.mu
+	readers sync.WaitGroup
+	closing chan struct{}
+
+	lines  *lines // guarded by stream.mu, as is what follows
+	framer framer
 }
 
-const (
-	frameHeader = 16
-	// frameMagic is the upper part of every frame's type word; the lower byte
-	// holds format and level, which matter to JSON logs only.
-	frameMagic = 0xa55a0000
-	readSize   = 32 << 10
-)
+const readSize = 32 << 10
 
-// Capture begins to read the stream's environment. It owns the pipes from here on.
+// Capture begins to read the pipes of the stream's function. It owns them from
+// here on.
 func (s *Stream) Capture(output, frames Pipe) *Capture {
-	c := &Capture{stream: s, output: output, frames: frames, buf: make([]byte, readSize)}
-	c.readers.Go(func() { c.read(output) })
-	c.readers.Go(func() { c.read(frames) })
+	return s.capture(&Capture{output: output, frames: frames, lines: &s.function})
+}
+
+// CaptureExtension begins to read the pipe of an extension. It owns it from here on.
+func (s *Stream) CaptureExtension(output Pipe) *Capture {
+	return s.capture(&Capture{output: output, lines: &lines{stream: s, extension: true}})
+}
+
+func (s *Stream) capture(c *Capture) *Capture {
+	c.stream = s
+	c.closing = make(chan struct{})
+	c.framer.stream = s
+	s.mu.Lock()
+	if s.buf == nil {
+		s.buf = make([]byte, readSize)
+	}
+	s.mu.Unlock()
+	c.readers.Go(func() { c.read(c.output) })
+	if c.frames != nil {
+		c.readers.Go(func() { c.read(c.frames) })
+	}
 	return c
 }
 
 // Close stops reading, after what is in the pipes has been read.
 func (c *Capture) Close() error {
 	c.Flush()
-	err := errors.Join(c.output.Close(), c.frames.Close())
+	close(c.closing)
+	err := c.output.Close()
+	if c.frames != nil {
+		err = errors.Join(err, c.frames.Close())
+	}
 	c.readers.Wait()
-	c.stream.mu.Lock()
-	defer c.stream.mu.Unlock()
-	c.stream.flushLine()
+	c.cut()
 	return err
 }
 
@@ -64,73 +87,79 @@ func (c *Capture) Close() error {
 func (c *Capture) Flush() {
 	c.stream.mu.Lock()
 	defer c.stream.mu.Unlock()
-	c.drainBoth()
+	c.drain()
 }
 
-// read takes bytes whenever the pipe has some; both pipes are drained at each turn.
+// Cut is Flush after all that wrote was killed: what is unfinished stays so, and
+// must not run into what is written by the next life.
+func (c *Capture) Cut() {
+	c.Flush()
+	c.cut()
+}
+
+func (c *Capture) cut() {
+	c.stream.mu.Lock()
+	defer c.stream.mu.Unlock()
+	c.framer.end()
+	c.lines.end()
+	c.stream.tellDropped()
+}
+
+// read takes bytes whenever the pipe has some; all pipes are drained at each turn.
 func (c *Capture) read(p Pipe) {
 	for p.Wait() == nil {
 		c.stream.mu.Lock()
-		open := c.drainBoth()
+		open := c.drain()
+		pause := c.stream.intake.pause(c.stream.opts.Now())
 		c.stream.mu.Unlock()
-		if !open {
+		if !open || !c.rest(pause) {
 			return
 		}
 	}
 }
 
-// drainBoth returns false once a pipe has ended. The frames are read before the
+// rest waits, if it must. It returns false when the capture is being closed.
+func (c *Capture) rest(d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-c.closing:
+		return false
+	}
+}
+
+// drain returns false once a pipe has ended. The frames are read before the
 // output and emitted after it: what was printed before a record was framed is in
-// the output's pipe by the time the record is in the other.
-func (c *Capture) drainBoth() bool {
-	framesOpen := drain(c.frames, c.buf, func(b []byte) { c.frame = append(c.frame, b...) })
-	outputOpen := drain(c.output, c.buf, c.stream.output)
-	c.takeFrames()
-	return framesOpen && outputOpen
+// the output's pipe by the time the record is in the other. The caller holds the
+// stream's lock.
+func (c *Capture) drain() bool {
+	open := true
+	if c.frames != nil {
+		open = c.empty(c.frames, c.framer.write)
+	}
+	open = c.empty(c.output, c.lines.write) && open
+	c.framer.take()
+	return open
 }
 
 // pipeCapacity is what Linux's pipes hold unless told otherwise, in bytes.
 const pipeCapacity = 64 << 10
 
-// drain reads until the pipe is empty, or one pipe's capacity has been read.
-func drain(p Pipe, buf []byte, take func([]byte)) bool {
+// empty reads until the pipe is empty, or one pipe's capacity has been read.
+func (c *Capture) empty(p Pipe, take func([]byte)) bool {
 	for total := 0; total < pipeCapacity; {
-		n, err := p.TryRead(buf)
+		n, err := p.TryRead(c.stream.buf)
 		if n <= 0 {
 			return err == nil
 		}
-		take(buf[:n])
+		take(c.stream.buf[:n])
+		c.stream.intake.add(n)
 		total += n
 	}
 	return true
-}
-
-// takeFrames emits the whole frames that were read: type u32, length u32, time in
-// microseconds u64, all big-endian, then the message. Bytes that are no frame are
-// taken as plain output: code inside can write what it likes.
-func (c *Capture) takeFrames() {
-	for len(c.frame) >= frameHeader {
-		word := binary.BigEndian.Uint32(c.frame)
-		size := int(binary.BigEndian.Uint32(c.frame[4:]))
-		if word&0xffffff00 != frameMagic || size > MaxEvent {
-			c.stream.output(c.frame)
-			c.frame = c.frame[:0]
-			return
-		}
-		if len(c.frame) < frameHeader+size {
-			return
-		}
-		c.stream.record(c.frame[frameHeader : frameHeader+size])
-		c.frame = append(c.frame[:0], c.frame[frameHeader+size:]...)
-	}
-}
-
-// record emits one framed message as one event.
-func (s *Stream) record(message []byte) {
-	s.flushLine()
-	text := string(message)
-	if len(text) == 0 || text[len(text)-1] != '\n' {
-		text += "\n"
-	}
-	s.emit(text)
 }

@@ -92,7 +92,8 @@ func (s *Store) Wait(ctx context.Context, name string, since uint64, limit int) 
 	}
 }
 
-func (s *Store) append(name, stream string, now time.Time, message string) {
+// Append adds an event to a group.
+func (s *Store) Append(name, stream string, now time.Time, message string) {
 	g := s.group(name, now)
 	g.mu.Lock()
 	defer g.mu.Unlock()

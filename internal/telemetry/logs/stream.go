@@ -5,19 +5,49 @@ import (
 	"time"
 
 	"thaw/internal/lambda"
+	"thaw/internal/telemetry"
 )
+
+// Sink takes what is written to logs. It never blocks: events are appended while
+// an invocation waits.
+type Sink interface {
+	Append(group, stream string, at time.Time, message string)
+}
+
+// StreamOptions is what a stream is made to. Zero fields mean what their
+// comments say.
+type StreamOptions struct {
+	Sink        Sink // nil: the stream is observed only
+	Group, Name string
+	// Format is FormatText or FormatJSON; empty means text.
+	Format string
+	// SystemLevel and ApplicationLevel are the lowest levels that a log in JSON
+	// shows; empty means INFO. A log in text shows everything.
+	SystemLevel, ApplicationLevel string
+	// OldStyle writes the lines of text logs as the service did before REPORT had
+	// a status.
+	OldStyle bool
+	Now      func() time.Time // nil: time.Now
+	// Observe is told every event, whatever the levels, in order. It is called
+	// under the stream's lock: it must neither block nor call the stream.
+	Observe func(telemetry.Event)
+	Limits  Limits
+}
 
 // Stream is the log of one execution environment.
 type Stream struct {
-	store *Store
-	group string
-	name  string
-	now   func() time.Time
+	opts        StreamOptions
+	system, app level
 
-	mu      sync.Mutex
-	tail    ring
-	tailing bool
-	line    []byte // an unfinished line of output
+	mu       sync.Mutex
+	function lines // what the function has printed
+	limit    limiter
+	intake   intake
+	last     time.Time // of the newest event
+	fault    string    // a fault of the old style, which follows REPORT
+	tail     ring
+	tailing  bool
+	buf      []byte // what captures read into
 }
 
 // MaxEvent bounds one event's text, in bytes; a longer line is cut into several
@@ -25,100 +55,113 @@ type Stream struct {
 const MaxEvent = 256 << 10
 
 // Open makes the stream of a new environment.
-func (s *Store) Open(group, name string, now func() time.Time) *Stream {
-	return &Stream{store: s, group: group, name: name, now: now}
+func Open(opts StreamOptions) *Stream {
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	s := &Stream{
+		opts:   opts,
+		system: levelOr(opts.SystemLevel, levelInfo),
+		app:    levelOr(opts.ApplicationLevel, levelInfo),
+	}
+	s.function.stream = s
+	s.limit = newLimiter(opts.Limits, opts.Now())
+	s.intake = newIntake(opts.Limits, opts.Now())
+	return s
 }
 
 // Name is the stream's name.
-func (s *Stream) Name() string { return s.name }
+func (s *Stream) Name() string { return s.opts.Name }
 
-// Begin writes the START line. With tail set, the invocation's last bytes are
-// kept from here on.
-func (s *Stream) Begin(requestID, version string, tail bool) {
+// Emit adds an event of the platform, now. A line that the function left open is
+// ended before it, so that the platform's own lines start at the margin; what
+// was dropped before it is told before it.
+func (s *Stream) Emit(r telemetry.Record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.flushLine()
-	s.tailing = tail
-	s.tail.reset()
-	s.emit(startLine(requestID, version))
+	s.function.end()
+	s.tellDropped()
+	s.platform(r)
 }
 
-// End writes END and REPORT, and returns the tail, if it was asked for.
-func (s *Stream) End(r Report) []byte {
+// platform tells of a record. The caller holds s.mu.
+func (s *Stream) platform(r telemetry.Record) {
+	e := telemetry.Event{Time: s.stamp(s.opts.Now()), Record: r}
+	if s.opts.Observe != nil {
+		s.opts.Observe(e)
+	}
+	switch {
+	case s.opts.Format == FormatJSON:
+		if recordLevel(r) >= s.system {
+			s.write(e.Time, jsonLine(e))
+		}
+	case s.opts.OldStyle:
+		s.writeOld(e)
+	default:
+		s.write(e.Time, textLine(e))
+	}
+}
+
+// writeOld writes an event in the old style, in which a fault followed REPORT.
+func (s *Stream) writeOld(e telemetry.Event) {
+	fault := s.fault
+	switch r := e.Record.(type) {
+	case telemetry.Fault:
+		s.fault = fault + textLine(e)
+		return
+	case telemetry.Report:
+		s.fault = ""
+		s.write(e.Time, reportLine(r, true))
+		s.write(e.Time, fault)
+		return
+	case telemetry.Start:
+		s.fault = ""
+		s.write(e.Time, fault)
+	}
+	s.write(e.Time, textLine(e))
+}
+
+// write adds an event to the log. The caller holds s.mu.
+func (s *Stream) write(at time.Time, message string) {
+	if message == "" {
+		return
+	}
+	if s.tailing {
+		s.tail.write(message)
+	}
+	if s.opts.Sink != nil {
+		s.opts.Sink.Append(s.opts.Group, s.opts.Name, at, message)
+	}
+}
+
+// stamp is the time of an event that says that it happened at t. Events of a
+// stream stay in order, whatever the code inside says of its records.
+func (s *Stream) stamp(t time.Time) time.Time {
+	if t.Before(s.last) {
+		return s.last
+	}
+	s.last = t
+	return t
+}
+
+// BeginTail keeps the last 4096 bytes of what is written from here on.
+func (s *Stream) BeginTail() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.flushLine()
-	s.emit(endLine(r.RequestID))
-	s.emit(r.line())
+	s.tailing = true
+	s.tail.reset()
+}
+
+// Tail is the last 4096 bytes since BeginTail, and the end of it; nil if there
+// was none.
+func (s *Stream) Tail() []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if !s.tailing {
 		return nil
 	}
 	s.tailing = false
 	return s.tail.bytes()
-}
-
-// Write adds one event of the platform.
-func (s *Stream) Write(message string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.flushLine()
-	s.emit(message)
-}
-
-// output takes bytes of the function's standard output, in which lines end
-// events. The caller holds s.mu.
-func (s *Stream) output(b []byte) {
-	for len(b) > 0 {
-		end := indexNewline(b)
-		if end < 0 {
-			s.hold(b)
-			return
-		}
-		s.hold(b[:end+1])
-		s.emitLine()
-		b = b[end+1:]
-	}
-}
-
-// hold adds to the unfinished line, cutting it where it grows too long.
-func (s *Stream) hold(b []byte) {
-	for len(s.line)+len(b) > MaxEvent {
-		room := MaxEvent - len(s.line)
-		s.line = append(s.line, b[:room]...)
-		b = b[room:]
-		s.emitLine()
-	}
-	s.line = append(s.line, b...)
-}
-
-func (s *Stream) emitLine() {
-	s.emit(string(s.line))
-	s.line = s.line[:0]
-}
-
-// flushLine ends a line that the function left open, so that the platform's own
-// lines start at the margin.
-func (s *Stream) flushLine() {
-	if len(s.line) > 0 {
-		s.line = append(s.line, '\n')
-		s.emitLine()
-	}
-}
-
-func (s *Stream) emit(message string) {
-	if s.tailing {
-		s.tail.write(message)
-	}
-	s.store.append(s.group, s.name, s.now(), message)
-}
-
-func indexNewline(b []byte) int {
-	for i, c := range b {
-		if c == '\n' {
-			return i
-		}
-	}
-	return -1
 }
 
 // ring keeps the last lambda.MaxLogTail bytes written to it.

@@ -1,0 +1,166 @@
+package logs
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"thaw/internal/telemetry"
+)
+
+// The platform's lines in the service's text format; tabs part the columns.
+
+// textLine is an event as a log in text shows it; empty if it does not.
+func textLine(e telemetry.Event) string {
+	switch r := e.Record.(type) {
+	case telemetry.Start:
+		return "START RequestId: " + r.RequestID + " Version: " + r.Version + "\n"
+	case telemetry.End:
+		return "END RequestId: " + r.RequestID + "\n"
+	case telemetry.Report:
+		return reportLine(r, false)
+	case telemetry.Fault:
+		return faultLine(e.Time, r)
+	case telemetry.InitStart:
+		return versionLine("INIT_START", r.RuntimeVersion, r.RuntimeVersionARN)
+	case telemetry.InitReport:
+		return initReportLine(r)
+	case telemetry.RestoreStart:
+		return versionLine("RESTORE_START", r.RuntimeVersion, r.RuntimeVersionARN)
+	case telemetry.RestoreReport:
+		return "RESTORE_REPORT Restore Duration: " + milliseconds(r.Metrics.DurationMs) + " ms" +
+			statusColumns(r.Status, r.ErrorType) + "\n"
+	}
+	return rareLine(e.Record)
+}
+
+// rareLine is the line of an extension, a subscription or a gap.
+func rareLine(r telemetry.Record) string {
+	switch r := r.(type) {
+	case telemetry.Extension:
+		line := "EXTENSION\tName: " + r.Name + "\tState: " + r.State + "\tEvents: [" + strings.Join(r.Events, ", ") + "]"
+		if r.ErrorType != "" {
+			line += "\tError Type: " + r.ErrorType
+		}
+		return line + "\n"
+	case telemetry.TelemetrySubscription:
+		return subscriptionLine("TELEMETRY", r)
+	case telemetry.LogsSubscription:
+		return subscriptionLine("LOGS", telemetry.TelemetrySubscription(r))
+	case telemetry.LogsDropped:
+		return "LOGS_DROPPED Records: " + strconv.FormatInt(r.DroppedRecords, 10) +
+			"\tBytes: " + strconv.FormatInt(r.DroppedBytes, 10) + "\tReason: " + r.Reason + "\n"
+	}
+	return ""
+}
+
+func subscriptionLine(word string, r telemetry.TelemetrySubscription) string {
+	types := make([]string, len(r.Types))
+	for i, t := range r.Types {
+		if t != "" {
+			types[i] = strings.ToUpper(t[:1]) + t[1:]
+		}
+	}
+	return word + "\tName: " + r.Name + "\tState: " + r.State + "\tTypes: [" + strings.Join(types, ", ") + "]\n"
+}
+
+// versionLine opens an init or a restore of a managed runtime; others have none.
+func versionLine(word, version, arn string) string {
+	if arn == "" {
+		return ""
+	}
+	return word + " Runtime Version: " + version + "\tRuntime Version ARN: " + arn + "\n"
+}
+
+// initReportLine is empty for an init that succeeded on demand: REPORT shows it.
+func initReportLine(r telemetry.InitReport) string {
+	if r.Status == telemetry.Success && r.InitializationType == telemetry.OnDemand {
+		return ""
+	}
+	return "INIT_REPORT Init Duration: " + milliseconds(r.Metrics.DurationMs) + " ms\tPhase: " + r.Phase +
+		"\tStatus: " + r.Status + errorColumn(r.Status, r.ErrorType) + "\n"
+}
+
+// statusColumns tells of a phase that was no success.
+func statusColumns(status, errorType string) string {
+	if status == "" || status == telemetry.Success {
+		return ""
+	}
+	return "\tStatus: " + status + errorColumn(status, errorType)
+}
+
+// errorColumn is left out of a timeout, whose status says it all.
+func errorColumn(status, errorType string) string {
+	if errorType == "" || status == telemetry.Timeout {
+		return ""
+	}
+	return "\tError Type: " + errorType
+}
+
+// faultLine tells of a failure between the function's last line and END.
+func faultLine(at time.Time, r telemetry.Fault) string {
+	if r.ErrorType == telemetry.TimedOut {
+		return at.UTC().Format(telemetry.TimeFormat) + " " + r.RequestID + " " + r.Message + "\n\n"
+	}
+	return r.Text()
+}
+
+// reportLine is REPORT and, for an invocation that is traced, the line after it.
+func reportLine(r telemetry.Report, old bool) string {
+	m := r.Metrics
+	var b strings.Builder
+	b.Grow(320)
+	column := func(name, value, unit string) {
+		b.WriteString(name)
+		b.WriteString(value)
+		b.WriteString(unit)
+	}
+	column("REPORT RequestId: ", r.RequestID, "\t")
+	column("Duration: ", milliseconds(m.DurationMs), " ms\t")
+	column("Billed Duration: ", strconv.FormatInt(m.BilledDurationMs, 10), " ms\t")
+	column("Memory Size: ", strconv.Itoa(m.MemorySizeMB), " MB\t")
+	column("Max Memory Used: ", strconv.FormatInt(m.MaxMemoryUsedMB, 10), " MB\t")
+	if m.InitDurationMs > 0 {
+		column("Init Duration: ", milliseconds(m.InitDurationMs), " ms\t")
+	}
+	if m.RestoreDurationMs > 0 {
+		column("Restore Duration: ", milliseconds(m.RestoreDurationMs), " ms\t")
+		column("Billed Restore Duration: ", strconv.FormatInt(m.BilledRestoreDurationMs, 10), " ms\t")
+	}
+	if columns := statusColumns(r.Status, r.ErrorType); columns != "" && !old {
+		b.WriteString(columns[1:]) // the last column has ended with a tab
+	}
+	b.WriteByte('\n')
+	b.WriteString(traceLine(r.Tracing))
+	return b.String()
+}
+
+// traceLine names the trace of an invocation that is sampled.
+func traceLine(t *telemetry.Tracing) string {
+	if t == nil {
+		return ""
+	}
+	header := map[string]string{}
+	for part := range strings.SplitSeq(t.Value, ";") {
+		key, value, _ := strings.Cut(strings.TrimSpace(part), "=")
+		header[key] = value
+	}
+	if header["Sampled"] != "1" {
+		return ""
+	}
+	segment := t.SpanID
+	if segment == "" {
+		segment = header["Parent"]
+	}
+	return "XRAY TraceId: " + header["Root"] + "\tSegmentId: " + segment + "\tSampled: true\t\n"
+}
+
+func milliseconds(d telemetry.Milliseconds) string {
+	return strconv.FormatFloat(float64(d)/float64(time.Millisecond), 'f', 2, 64)
+}
+
+// StreamName is the name of an environment's log stream: the day, the version
+// and 32 hexadecimal digits.
+func StreamName(now time.Time, version, id string) string {
+	return now.UTC().Format("2006/01/02") + "/[" + version + "]" + strings.ReplaceAll(id, "-", "")
+}
