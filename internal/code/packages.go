@@ -111,7 +111,11 @@ func (p *Packages) Add(ctx context.Context, zip []byte) (_ lambda.Code, err erro
 	if _, _, err := p.blobs.Put(ctx, bytes.NewReader(zip)); err != nil {
 		return lambda.Code{}, fmt.Errorf("keep package %s: %w", digest, err)
 	}
-	return lambda.Code{SHA256: base64.StdEncoding.EncodeToString(sum[:]), Size: int64(len(zip))}, nil
+	unzipped, err := unzippedSize(zip, p.limits)
+	if err != nil {
+		return lambda.Code{}, fmt.Errorf("measure package %s: %w", digest, err)
+	}
+	return lambda.Code{SHA256: base64.StdEncoding.EncodeToString(sum[:]), Size: int64(len(zip)), Unzipped: unzipped}, nil
 }
 
 // Root is the absolute path of a package's tree, made again from the zip if it

@@ -455,3 +455,21 @@ func TestImpliedDirectoriesCountOnce(t *testing.T) {
 		t.Errorf("5 entries and 2 implied directories: %v", err)
 	}
 }
+
+// TestAddMeasures adds a package twice: the second time its tree is there.
+func TestAddMeasures(t *testing.T) {
+	data := makeZip(t,
+		file{name: "a", body: strings.Repeat("a", 1000), mode: 0o644},
+		file{name: "d/b", body: strings.Repeat("b", 24), mode: 0o644},
+		file{name: "empty/", mode: fs.ModeDir | 0o755})
+	p := open(t, t.TempDir(), newBlobs(), code.Limits{})
+	for range 2 {
+		c, err := p.Add(t.Context(), data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.Size != int64(len(data)) || c.Unzipped != 1024 {
+			t.Errorf("%d bytes zipped, %d unzipped; want %d and 1024", c.Size, c.Unzipped, len(data))
+		}
+	}
+}

@@ -2,6 +2,7 @@ package code
 
 import (
 	"archive/zip"
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -143,6 +144,19 @@ func impliedDirectories(ctx context.Context, entries []entry, index map[string]i
 		}
 	}
 	return len(implied), nil
+}
+
+// unzippedSize sums what the entries of a zip that has been unpacked came to: what
+// its headers say, for an entry of another size is refused.
+func unzippedSize(zip []byte, l Limits) (sum int64, err error) {
+	zr, err := readDirectory(&source{r: bytes.NewReader(zip)}, int64(len(zip)), l)
+	if err != nil {
+		return 0, err
+	}
+	for _, f := range zr.File {
+		sum += int64(f.UncompressedSize64)
+	}
+	return sum, nil
 }
 
 // checkSizes believes the headers only where they admit too much.
