@@ -175,6 +175,10 @@ func mask(proc string) error {
 	return wrap("protect /proc/sys", unix.Mount("", sys, "", flags, ""))
 }
 
+// hostFiles of the present root tell of the sandbox's network, and so are true in a
+// given one too, whatever that has at their places.
+var hostFiles = []string{"/etc/hosts", "/etc/resolv.conf"}
+
 // replaceRoot makes a given mount the root, with the devices and processes of the
 // present one. /tmp has nothing on it yet, and serves as the place to build it.
 func replaceRoot(fd int) error {
@@ -187,5 +191,25 @@ func replaceRoot(fd int) error {
 			return wrap("bind "+dir+" into root", err)
 		}
 	}
-	return pivot(place)
+	files := make([]int, 0, len(hostFiles))
+	for _, name := range hostFiles {
+		file, err := unix.OpenTree(unix.AT_FDCWD, name, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+		if err != nil {
+			return wrap("open "+name, err)
+		}
+		defer unix.Close(file)
+		files = append(files, file)
+	}
+	if err := pivot(place); err != nil {
+		return err
+	}
+	for i, name := range hostFiles {
+		// Only now, when links lead where they are to lead. One that leads nowhere
+		// does so on the operator's account.
+		const flags = unix.MOVE_MOUNT_F_EMPTY_PATH | unix.MOVE_MOUNT_T_SYMLINKS
+		if err := unix.MoveMount(files[i], "", unix.AT_FDCWD, name, flags); err != nil && err != unix.ENOENT {
+			return wrap("mount "+name, err)
+		}
+	}
+	return nil
 }

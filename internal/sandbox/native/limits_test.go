@@ -2,6 +2,7 @@ package native_test
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -211,6 +212,38 @@ func TestRootOfTheCallersChoice(t *testing.T) {
 	_, err := s.Start(t.Context(), sandbox.Process{Path: "/bin/sh", Args: []string{"sh"}})
 	if err == nil || err.Error() != "no such file or directory" {
 		t.Errorf("the host's shell in an empty root: %v", err)
+	}
+}
+
+// TestNetworkFilesOfARoot: whatever a root says of the network, what is true there
+// is what programs read.
+func TestNetworkFilesOfARoot(t *testing.T) {
+	for name, prepare := range map[string]func(root string) error{
+		"none":    func(string) error { return nil },
+		"its own": func(root string) error { return os.WriteFile(root+"/etc/hosts", []byte("wrong\n"), 0o644) },
+		"a link": func(root string) error {
+			if err := os.WriteFile(root+"/etc/own", []byte("wrong\n"), 0o644); err != nil {
+				return err
+			}
+			return os.Symlink("/etc/own", root+"/etc/hosts")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := t.TempDir()
+			if err := os.Mkdir(root+"/etc", 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := prepare(root); err != nil {
+				t.Fatal(err)
+			}
+			s := create(t, open(t, -1), sandbox.Spec{ID: "box", Root: root})
+			attachProbe(t, s)
+			p, r := probe(t, s, "show", "/etc/hosts", "/etc/resolv.conf")
+			out, status := result(t, p, r)
+			if status.Code != 0 || !strings.Contains(out, "sandbox.localdomain\n") || !strings.Contains(out, "\nnameserver ") || strings.Contains(out, "wrong") {
+				t.Errorf("%q, %+v", out, status)
+			}
+		})
 	}
 }
 

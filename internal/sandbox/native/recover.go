@@ -118,10 +118,16 @@ func (d *Driver) clearFiles() (int, error) {
 	return len(partial), errors.Join(append(errs, d.makeSkeleton())...)
 }
 
-// makeSkeleton makes the directories that a root of the caller's may lack.
+// makeSkeleton makes the mount points that a root of the caller's may lack.
 func (d *Driver) makeSkeleton() error {
-	for _, dir := range append([]string{"/dev", "/proc", "/tmp"}, mountPoints...) {
-		if err := os.MkdirAll(filepath.Join(d.state.path("skeleton"), dir), 0o755); err != nil {
+	skeleton := d.state.path("skeleton")
+	for _, dir := range append([]string{"/dev", "/proc", "/tmp", "/etc"}, mountPoints...) {
+		if err := os.MkdirAll(filepath.Join(skeleton, dir), 0o755); err != nil {
+			return fmt.Errorf("make skeleton: %w", err)
+		}
+	}
+	for _, file := range []string{"/etc/hosts", "/etc/resolv.conf"} {
+		if err := os.WriteFile(filepath.Join(skeleton, file), nil, 0o644); err != nil {
 			return fmt.Errorf("make skeleton: %w", err)
 		}
 	}

@@ -23,7 +23,7 @@ func main() {
 	actions := map[string]func(args []string) error{
 		"echo": echo, "exit": exit, "block": block, "family": family, "term": term, "fetch": fetch, "serve": serve,
 		"tick": tick, "eat": eat, "bomb": bomb, "fill": fill, "spin": spin, "calls": calls, "list": list,
-		"share": share, "shared": shared, "deep": deep,
+		"share": share, "shared": shared, "deep": deep, "show": show,
 	}
 	if err := actions[os.Args[1]](os.Args[2:]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -52,6 +52,18 @@ func exit(args []string) error {
 		os.Exit(code)
 	}
 	return err
+}
+
+// show prints files.
+func show(args []string) error {
+	for _, name := range args {
+		content, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		os.Stdout.Write(content)
+	}
+	return nil
 }
 
 func block([]string) error {
