@@ -32,8 +32,7 @@ type Config struct {
 	AccountConcurrency int
 	MaxEnvironments    int
 	PausedSandboxes    int
-	IdleGrace          time.Duration
-	KeepAlive          time.Duration
+	Keeping            keeping
 	StopGrace          time.Duration
 
 	LogLevel  string
@@ -52,7 +51,6 @@ const (
 	// of memory, a loop device and two processes each.
 	maxPausedSandboxes = 256
 	maxConcurrency     = 100_000
-	maxKeepAlive       = 24 * time.Hour
 )
 
 func newServeCommand() *cobra.Command {
@@ -107,8 +105,7 @@ socket that a service manager has opened (LISTEN_FDS) is taken instead of
 	numberFlag(cmd, &c.AccountConcurrency, "account-concurrency", lambda.DefaultAccountConcurrency, 1, maxConcurrency, "invocations that may run at one time")
 	numberFlag(cmd, &c.MaxEnvironments, "max-environments", defaultMaxEnvironments(), 1, maxConcurrency, "execution environments that may exist at one time, idle ones included")
 	numberFlag(cmd, &c.PausedSandboxes, "paused-sandboxes", defaultPausedSandboxes, 0, maxPausedSandboxes, "sandboxes to keep ready for cold starts, at most 256")
-	durationFlag(cmd, &c.IdleGrace, "idle-grace", 10*time.Millisecond, time.Microsecond, maxKeepAlive, "how long an idle environment runs on before it is frozen")
-	durationFlag(cmd, &c.KeepAlive, "keep-alive", 10*time.Minute, time.Millisecond, maxKeepAlive, "how long an idle environment is kept")
+	c.Keeping.flags(cmd)
 	durationFlag(cmd, &c.StopGrace, "stop-grace", defaultStopGrace, time.Millisecond, time.Hour, "how long running invocations may go on when the server is told to stop")
 	f.StringVar(&c.LogLevel, "log-level", "info", "what the server logs: debug, info, warn or error")
 	f.StringVar(&c.LogFormat, "log-format", "text", "how the server logs: text or json")
@@ -137,6 +134,9 @@ func (c *Config) check() error {
 	}
 	if !regionName.MatchString(c.Scope.Region) {
 		return usageError("--region %s: it must look like a region, such as us-east-1", c.Scope.Region)
+	}
+	if _, err := c.Keeping.freezing(); err != nil {
+		return err
 	}
 	if c.Data == "" || c.Runtimes == "" {
 		return usageError("--data and --runtimes each name a directory, and one is empty")

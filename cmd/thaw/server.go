@@ -335,14 +335,16 @@ func (s *server) trySandbox(ctx context.Context) error {
 
 func (s *server) openPools(ctx context.Context) error {
 	s.logs = logs.NewStore(logs.Options{})
-	s.pools = pool.New(pool.Options{
+	keep, err := s.config.Keeping.options(pool.Options{
 		New:             s.newEnvironment,
 		AccountLimit:    s.config.AccountConcurrency,
 		MaxEnvironments: s.config.MaxEnvironments,
-		IdleGrace:       s.config.IdleGrace,
-		KeepAlive:       s.config.KeepAlive,
 		Logger:          s.logger,
 	})
+	if err != nil {
+		return err
+	}
+	s.pools = pool.New(keep)
 	s.onClose(func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, s.config.StopGrace)
 		defer cancel()
@@ -356,7 +358,6 @@ func (s *server) openPools(ctx context.Context) error {
 		s.pools.Changed(r.Function.Name, r.Function)
 	})
 	s.onClose(func(context.Context) error { cancel(); return nil })
-	var err error
 	s.control, err = control.Open(ctx, control.Options{
 		Catalog: s.catalog, Code: s.code, Scope: s.config.Scope,
 		RuntimeVersionARN: s.runtimes.VersionARN, Logger: s.logger,

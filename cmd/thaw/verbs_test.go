@@ -226,7 +226,7 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-var machineDefault = regexp.MustCompile(`(execution environments that may exist .*\(default )\d+`)
+var machineDefault = regexp.MustCompile(`((?:environments that may exist|are to stay available).*\(default )\d+`)
 
 // normaliseHelp replaces the defaults that depend on the machine.
 func normaliseHelp(text, dataDir string) string {
