@@ -87,10 +87,10 @@ type Request struct {
 
 // Precheck checks all but the signature itself: that it is whole, of now and of
 // a key that is known. It needs no body, and tells who need not be given memory
-// for one.
-func (v *Verifier) Precheck(r *Request) error {
-	_, err := v.claim(r)
-	return err
+// for one. The access key is the one that the request names.
+func (v *Verifier) Precheck(r *Request) (accessKeyID string, err error) {
+	c, err := v.claim(r)
+	return c.keyID, err
 }
 
 // claim is what a request says of itself: who signed it, what of it, and when.

@@ -35,9 +35,9 @@ const (
 func (h *Handler) admit(w http.ResponseWriter, r *http.Request, route awsapi.Route, path, query string) (body []byte, release func(), err error) {
 	op := route.Operation
 	signed := &sigv4.Request{Method: r.Method, Path: path, Query: query, Host: r.Host, ContentLength: r.ContentLength, Header: r.Header}
-	if h.verifier != nil && (r.ContentLength < 0 || r.ContentLength > firstRead) {
+	if r.ContentLength < 0 || r.ContentLength > firstRead {
 		// Nobody unknown gets memory for a large body.
-		if err := h.verifier.Precheck(signed); err != nil {
+		if err := h.precheck(r, signed, route); err != nil {
 			discard(r.Body, maxDrain)
 			return nil, nil, err
 		}
@@ -66,6 +66,23 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, route awsapi.Rou
 		return nil, nil, err
 	}
 	return body, release, nil
+}
+
+// precheck asks what can be asked before the body is there: whether the key is
+// known, and, unless the body names what the operation is about, whether its owner
+// may.
+func (h *Handler) precheck(r *http.Request, signed *sigv4.Request, route awsapi.Route) error {
+	keyID := ""
+	if h.verifier != nil {
+		var err error
+		if keyID, err = h.verifier.Precheck(signed); err != nil {
+			return err
+		}
+	}
+	if route.Operation.Name == model.OpCreateFunction {
+		return nil
+	}
+	return h.authorise(r, keyID, route, nil)
 }
 
 // reserve waits for its turn with a body that is large, or may become so.

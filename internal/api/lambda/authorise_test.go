@@ -42,6 +42,8 @@ func TestFunctionsMayDoNothingByDefault(t *testing.T) {
 		{"GET", functions, "", "lambda:ListFunctions", "*"},
 		{"GET", functions + "/f", "", "lambda:GetFunction", functionARN + "f"},
 		{"POST", functions + "/f:live/invocations", "{}", "lambda:InvokeFunction", functionARN + "f:live"},
+		{"POST", functions + "/f/invocations", strings.Repeat(" ", 1<<20), "lambda:InvokeFunction", functionARN + "f"},
+		{"POST", functions, `{"FunctionName":"new"}` + strings.Repeat(" ", 1<<20), "lambda:CreateFunction", functionARN + "new"},
 		{"POST", "/2021-11-15/functions/f/response-streaming-invocations", "{}", "lambda:InvokeFunction", functionARN + "f"},
 		{"DELETE", functions + "/" + functionARN + "f", "", "lambda:DeleteFunction", functionARN + "f"},
 		{"POST", functions, `{"FunctionName":"new"}`, "lambda:CreateFunction", functionARN + "new"},
@@ -82,6 +84,8 @@ func TestSessionsBySignature(t *testing.T) {
 	}
 	_, err := client.GetFunction(t.Context(), &sdk.GetFunctionInput{FunctionName: aws.String("f")})
 	wantAPIError(t, err, "AccessDeniedException", denial("lambda:GetFunction", functionARN+"f"))
+	_, err = client.Invoke(t.Context(), &sdk.InvokeInput{FunctionName: aws.String("f"), Payload: make([]byte, 1<<20)})
+	wantAPIError(t, err, "AccessDeniedException", denial("lambda:InvokeFunction", functionARN+"f"))
 	access.Close(key.ID)
 	_, err = client.ListFunctions(t.Context(), &sdk.ListFunctionsInput{})
 	wantAPIError(t, err, "UnrecognizedClientException", "The security token included in the request is invalid.")
