@@ -32,7 +32,9 @@ type conn struct {
 	br  *bufio.Reader
 	req request
 
-	last bool // close after the event; read by Deliver under the server's mu
+	// Read by others while the connection is parked, under the server's mu.
+	last      bool       // close after the event
+	extension *extension // the one that waits on it
 
 	writing sync.Mutex // guards out and the writing side of nc
 	out     []byte
@@ -97,7 +99,9 @@ func (c *conn) serve() {
 
 // await returns when a request's first byte has arrived; false if there is none.
 // While the connection is parked nothing may come: a peer that speaks then is
-// pipelining, or it has closed.
+// pipelining, or it has closed. And no request is looked at before the event
+// before it is written: so nothing is being written on a connection that is
+// parked, and whoever writes an event need not wait for it.
 func (c *conn) await() bool {
 	c.in.begun, c.in.until, c.in.changed = false, time.Time{}, false
 	_, err := c.br.Peek(1)
@@ -105,6 +109,8 @@ func (c *conn) await() bool {
 		return false
 	}
 	c.in.begun = true
+	c.writing.Lock()
+	c.writing.Unlock()
 	return true
 }
 
@@ -113,17 +119,27 @@ func (c *conn) await() bool {
 func (c *conn) unpark() bool {
 	c.srv.mu.Lock()
 	defer c.srv.mu.Unlock()
-	if c.srv.parked != c {
+	return c.leave()
+}
+
+// leave ends the waiting on this connection, if somebody does wait on it; the
+// server's mu is held.
+func (c *conn) leave() bool {
+	switch e := c.extension; {
+	case c.srv.parked == c:
+		c.srv.parked = nil
+	case e != nil:
+		e.parked, c.extension = nil, nil
+	default:
 		return false
 	}
-	c.srv.parked = nil
 	return true
 }
 
 // answer serves one request; false if the connection is to be closed.
 func (c *conn) answer() bool {
 	q := &c.req
-	serve, id, r := route(q.method(), q.path())
+	serve, id, r := c.srv.route(q.method(), q.path())
 	if serve != nil {
 		c.last = q.last
 		r = serve(c, id)
@@ -154,10 +170,10 @@ func (c *conn) discard() bool {
 	return err == nil && q.consumed
 }
 
-// body reads the current request's body, up to the response limit.
-func (c *conn) body() (payload, error) {
+// body reads the current request's body, up to a limit in bytes.
+func (c *conn) body(max int64) (payload, error) {
 	q := &c.req
-	if q.expects && q.length <= c.srv.opts.MaxResponse {
+	if q.expects && q.length <= max {
 		c.writing.Lock()
 		_, err := io.WriteString(c.nc, "HTTP/1.1 100 Continue\r\n\r\n")
 		c.writing.Unlock()
@@ -166,7 +182,14 @@ func (c *conn) body() (payload, error) {
 		}
 		q.expects = false
 	}
-	return q.readBody(c.br, c.srv.opts.MaxResponse)
+	return q.readBody(c.br, max)
+}
+
+// smallBody reads what an extension sends; if it cannot be had, reply says why.
+func (c *conn) smallBody() ([]byte, reply, bool) {
+	body, err := c.body(maxExtensionBody)
+	o, r := received(body, err, maxExtensionBody)
+	return o.Payload, r, r.status == accepted.status
 }
 
 // reply writes an answer in one piece.

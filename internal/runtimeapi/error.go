@@ -29,8 +29,8 @@ func (c *conn) report() (*Failure, Outcome, reply) {
 		Type:        errorName(q.header("lambda-runtime-function-error-type")),
 		ContentType: text(q.header("content-type")),
 	}
-	body, err := c.body()
-	o, r := c.received(body, err)
+	body, err := c.body(c.srv.opts.MaxResponse)
+	o, r := received(body, err, c.srv.opts.MaxResponse)
 	f.Body = o.Payload
 	if r.status == accepted.status && f.ContentType == causeType {
 		f.Body, f.ContentType = withoutCause(f.Body), jsonType

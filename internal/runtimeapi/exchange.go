@@ -38,18 +38,28 @@ type Outcome struct {
 	ResponseDuration time.Duration
 }
 
-// Exchange is one event on its way through the runtime.
+// Times are the moments of an exchange; zero until they have come.
+type Times struct {
+	Delivered   time.Time // the event was given to the runtime
+	Responding  time.Time // the head of its answer has arrived
+	Responded   time.Time // the answer is complete
+	RuntimeDone time.Time // the runtime has asked for the next event
+	Idle        time.Time // the last extension has asked for the next event, too
+}
+
+// Exchange is one event on its way through the runtime and the extensions.
 type Exchange struct {
 	invocation lambda.Invocation
-	delivered  time.Time
 	responded  chan struct{}
+	outcome    Outcome // written before responded is closed
+	// waiting counts who has not asked for the next event: the runtime, and the
+	// extensions that were told. The server's mu guards it.
+	waiting int
 
-	outcome Outcome // written before responded is closed
-
-	mu   sync.Mutex
-	idle bool
-	then func()
-	took time.Duration // valid once idle
+	mu     sync.Mutex
+	times  Times
+	onDone func()
+	onIdle func()
 }
 
 // Responded is closed when the runtime has answered, in whatever way. It is
@@ -60,16 +70,50 @@ func (x *Exchange) Responded() <-chan struct{} { return x.responded }
 // Outcome is valid once Responded is closed.
 func (x *Exchange) Outcome() Outcome { return x.outcome }
 
-// WhenIdle has f called once the runtime, having answered, asks for the next
-// event: at once if it has. It is called with the runtime ready for Deliver, on
-// the goroutine that serves the runtime's connection, and so must not wait for
-// anything; a channel would cost every invocation one more goroutine's turn. A
-// second call replaces an f that has not been called.
+// Times tells when what has happened so far happened.
+func (x *Exchange) Times() Times {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.times
+}
+
+// Duration is the time from the delivery to the runtime's request for the next
+// event; zero until that has come.
+func (x *Exchange) Duration() time.Duration {
+	t := x.Times()
+	if t.RuntimeDone.IsZero() {
+		return 0
+	}
+	return t.RuntimeDone.Sub(t.Delivered)
+}
+
+// WhenRuntimeDone has f called once the runtime, having answered, asks for the
+// next event: at once if it has. WhenIdle has f called once the extensions that
+// were told of the event have asked, too: the server is ready for Deliver then.
+// That comes after f of WhenRuntimeDone has returned, if it was set by then.
+//
+// Both are called on the goroutine that serves the connection of the one who
+// asked, and so must not wait for anything; a channel would cost every
+// invocation one more goroutine's turn. A second call replaces an f that has not
+// been called.
+func (x *Exchange) WhenRuntimeDone(f func()) {
+	x.mu.Lock()
+	done := !x.times.RuntimeDone.IsZero()
+	if !done {
+		x.onDone = f
+	}
+	x.mu.Unlock()
+	if done {
+		f()
+	}
+}
+
+// WhenIdle is described at WhenRuntimeDone.
 func (x *Exchange) WhenIdle(f func()) {
 	x.mu.Lock()
-	idle := x.idle
+	idle := !x.times.Idle.IsZero()
 	if !idle {
-		x.then = f
+		x.onIdle = f
 	}
 	x.mu.Unlock()
 	if idle {
@@ -77,21 +121,24 @@ func (x *Exchange) WhenIdle(f func()) {
 	}
 }
 
-// end marks the exchange as over and calls whom it may concern.
-func (x *Exchange) end() {
+// runtimeDone marks the runtime's part as over and calls whom it may concern.
+func (x *Exchange) runtimeDone() {
 	x.mu.Lock()
-	x.idle, x.took = true, time.Since(x.delivered)
-	then := x.then
+	x.times.RuntimeDone = time.Now()
+	then := x.onDone
 	x.mu.Unlock()
 	if then != nil {
 		then()
 	}
 }
 
-// Duration is the time from the delivery to the runtime's request for the next
-// event; valid once that has come.
-func (x *Exchange) Duration() time.Duration {
+// end marks the exchange as over and calls whom it may concern.
+func (x *Exchange) end() {
 	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.took
+	x.times.Idle = time.Now()
+	then := x.onIdle
+	x.mu.Unlock()
+	if then != nil {
+		then()
+	}
 }

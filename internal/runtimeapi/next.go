@@ -23,18 +23,33 @@ func serveNext(c *conn, _ []byte) reply {
 		return c.repeat() // unlocks
 	}
 	x, before := s.exchange, s.parked
-	s.state, s.parked, s.exchange = to, c, nil
+	s.state, s.parked = to, c
+	switch from {
+	case stateStarted, stateRestoring:
+		s.registrationClosed, s.runtimeAsked = true, true
+		s.started.fire()
+		s.checkReady()
+	}
 	s.mu.Unlock()
 	if before != nil && before != c {
 		before.nc.Close() // its client has given it up, or will never be served
 	}
-	if from == stateStarted {
-		close(s.started)
-	}
-	if x != nil {
-		x.end()
+	if from == stateResponseSent {
+		s.runtimeLeaves(x)
 	}
 	return reply{silent: true}
+}
+
+// runtimeLeaves ends the runtime's part in an exchange, and the exchange if no
+// extension has part in it any more.
+func (s *Server) runtimeLeaves(x *Exchange) {
+	x.runtimeDone()
+	s.mu.Lock()
+	over := s.leave(x)
+	s.mu.Unlock()
+	if over {
+		x.end()
+	}
 }
 
 // repeat writes the running event once more. It is called with the server's mu

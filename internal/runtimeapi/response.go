@@ -22,8 +22,8 @@ func serveResponse(c *conn, id []byte) reply {
 	}
 	c.in.allow(x.invocation.Deadline)
 	contentType := text(q.header("content-type"))
-	body, err := c.body()
-	o, r := c.received(body, err)
+	body, err := c.body(c.srv.opts.MaxResponse)
+	o, r := received(body, err, c.srv.opts.MaxResponse)
 	if r.status == accepted.status {
 		o.ContentType = contentType
 		if o.Failure = trailerFailure(q); o.Failure != nil {
@@ -35,7 +35,7 @@ func serveResponse(c *conn, id []byte) reply {
 }
 
 // received judges a body: whole, too large or truncated.
-func (c *conn) received(body payload, err error) (Outcome, reply) {
+func received(body payload, err error, max int64) (Outcome, reply) {
 	var bad *protocolError
 	switch {
 	case errors.As(err, &bad):
@@ -46,9 +46,9 @@ func (c *conn) received(body payload, err error) (Outcome, reply) {
 		r := failed(400, "TruncatedHTTPRequest", "HTTP request detected as truncated")
 		r.closing = true
 		return Outcome{Truncated: true}, r
-	case body.size > c.srv.opts.MaxResponse:
+	case body.size > max:
 		return Outcome{TooLarge: body.size}, failed(413, "RequestEntityTooLarge",
-			fmt.Sprintf("Exceeded maximum allowed payload size (%d bytes).", c.srv.opts.MaxResponse))
+			fmt.Sprintf("Exceeded maximum allowed payload size (%d bytes).", max))
 	}
 	return Outcome{Payload: body.bytes}, accepted
 }

@@ -6,13 +6,15 @@ import "bytes"
 // path, where it has one.
 type endpoint func(c *conn, id []byte) reply
 
-// base is the prefix of the Runtime API. Extensions, telemetry and the rest
-// have prefixes of their own.
+// base is the prefix of the Runtime API.
 const base = "/2018-06-01/"
 
 // route finds who serves a request; without an endpoint, reply says why.
-func route(method, path []byte) (endpoint, []byte, reply) {
-	serve, allow, id := find(path)
+func (s *Server) route(method, path []byte) (endpoint, []byte, reply) {
+	serve, allow, id := findRuntime(path)
+	if serve == nil {
+		serve, allow = s.find(string(path))
+	}
 	if serve == nil {
 		return nil, nil, failed(404, "ResourceNotFound", "no such path")
 	}
@@ -24,7 +26,8 @@ func route(method, path []byte) (endpoint, []byte, reply) {
 	return serve, id, reply{}
 }
 
-func find(path []byte) (serve endpoint, method string, id []byte) {
+// findRuntime knows what every runtime uses.
+func findRuntime(path []byte) (serve endpoint, method string, id []byte) {
 	rest, ok := bytes.CutPrefix(path, []byte(base))
 	if !ok {
 		return nil, "", nil
@@ -49,4 +52,35 @@ func find(path []byte) (serve endpoint, method string, id []byte) {
 		return serveError, "POST", id
 	}
 	return nil, "", nil
+}
+
+// find knows the rest: what extensions use, and what not every environment has.
+func (s *Server) find(path string) (serve endpoint, method string) {
+	switch path {
+	case "/2020-01-01/extension/register":
+		return serveRegister, "POST"
+	case "/2020-01-01/extension/event/next":
+		return serveExtensionNext, "GET"
+	case "/2020-01-01/extension/init/error":
+		return serveExtensionInitError, "POST"
+	case "/2020-01-01/extension/exit/error":
+		return serveExtensionExitError, "POST"
+	case "/2022-07-01/telemetry":
+		return serveTelemetry, "PUT"
+	case "/2020-08-15/logs":
+		return serveLogs, "PUT"
+	case base + "runtime/restore/next":
+		if s.opts.SnapStart {
+			return serveRestoreNext, "GET"
+		}
+	case base + "runtime/restore/error":
+		if s.opts.SnapStart {
+			return serveRestoreError, "POST"
+		}
+	case "/2026-01-15/metadata/execution-environment":
+		if s.opts.Metadata.Token != "" {
+			return serveMetadata, "GET"
+		}
+	}
+	return nil, ""
 }

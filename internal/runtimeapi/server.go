@@ -12,78 +12,59 @@ import (
 	"thaw/internal/lambda"
 )
 
-// Defaults of Options.
-const (
-	// DefaultMaxConnections leaves room for a runtime's own connections and those
-	// of ten extensions.
-	DefaultMaxConnections = 64
-	// DefaultReadTimeout bounds the time from a request's first byte to its end,
-	// save for the answer to an event, which has until the event's deadline.
-	DefaultReadTimeout = 30 * time.Second
-)
-
-// Options configures a Server; the zero value is complete.
-type Options struct {
-	// MaxResponse bounds a response's body, in bytes.
-	MaxResponse int64
-	// MaxConnections bounds the open connections; more are closed at once.
-	MaxConnections int
-	ReadTimeout    time.Duration
-	Logger         *slog.Logger
-}
-
-func (o Options) withDefaults() Options {
-	if o.MaxResponse == 0 {
-		o.MaxResponse = lambda.MaxResponsePayload
-	}
-	if o.MaxConnections == 0 {
-		o.MaxConnections = DefaultMaxConnections
-	}
-	if o.ReadTimeout == 0 {
-		o.ReadTimeout = DefaultReadTimeout
-	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
-	return o
-}
-
 // ErrNotReady is returned by Deliver when no runtime waits for an event: it has
 // not asked yet, it is busy, its connection is gone, or the server is closed.
 var ErrNotReady = errors.New("runtime is not waiting for an event")
 
-// Server speaks with one runtime process.
+// Server speaks with one runtime process and the extensions beside it.
 type Server struct {
 	opts    Options
-	started chan struct{}
 	closing chan struct{}
-	wg      sync.WaitGroup // connections and Serve calls
+	wg      sync.WaitGroup // connections, Serve calls and events for extensions
 
 	mu        sync.Mutex
 	state     state
 	parked    *conn     // the connection that waits in /next
+	recipient *conn     // the one that the newest event was written to
 	exchange  *Exchange // the open one
 	failure   *Failure
-	closed    bool
 	conns     map[*conn]struct{}
 	listeners map[net.Listener]struct{}
+
+	extensions         []*extension // external ones first
+	registrationClosed bool         // for internal ones
+	runtimeAsked       bool         // for its first event
+	leaving            bool         // Shutdown was called
+	closed             bool
+
+	milestones
+	fault *Fault
+}
+
+// milestones are what a life passes once; the server's mu guards their passing.
+type milestones struct {
+	registered, started, restoreReady, ready, failed signal
 }
 
 // New makes a server for a runtime process that is about to start.
 func New(opts Options) *Server {
-	return &Server{
+	s := &Server{
 		opts:      opts.withDefaults(),
-		started:   make(chan struct{}),
 		closing:   make(chan struct{}),
 		state:     stateStarted,
 		conns:     make(map[*conn]struct{}),
 		listeners: make(map[net.Listener]struct{}),
+		milestones: milestones{
+			registered: newSignal(), started: newSignal(), restoreReady: newSignal(),
+			ready: newSignal(), failed: newSignal(),
+		},
 	}
+	for _, name := range opts.Extensions {
+		s.extensions = append(s.extensions, &extension{name: name, external: true, state: extensionStarted})
+	}
+	s.checkRegistered()
+	return s
 }
-
-// Started is closed when the runtime asks for an event for the first time, or
-// reports that it cannot start.
-func (s *Server) Started() <-chan struct{} { return s.started }
 
 // InitFailure is the runtime's report that it cannot start; nil if there is none.
 func (s *Server) InitFailure() *Failure {
@@ -179,18 +160,19 @@ func (s *Server) forget(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)
-	if s.parked == c {
-		s.parked = nil
-	}
+	c.leave()
 }
 
-// Cut closes the open connections, so that a Deliver that writes to a runtime
-// which does not read returns. It does not wait.
+// Cut closes the connection on which the runtime waits, or on which it was given
+// its newest event, so that a Deliver that writes to a runtime which does not read
+// returns. It does not wait.
 func (s *Server) Cut() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for c := range s.conns {
-		c.nc.Close()
+	for _, c := range []*conn{s.parked, s.recipient} {
+		if c != nil {
+			c.nc.Close()
+		}
 	}
 }
 
@@ -219,25 +201,29 @@ func (s *Server) Close() error {
 }
 
 // Deliver gives an event to the runtime that waits for one, on the caller's own
-// goroutine. It returns ErrNotReady if none waits, or if its connection broke
-// under the writing; the runtime may then ask again. A runtime that does not read
-// holds it until Cut.
+// goroutine, and tells the extensions that asked for invocations. It returns
+// ErrNotReady if the runtime or one of these does not wait, if something inside
+// has reported that it cannot go on, or if the runtime's connection broke under
+// the writing; the runtime may then ask again. A runtime that does not read holds
+// it until Cut; an extension never does.
 func (s *Server) Deliver(inv lambda.Invocation) (*Exchange, error) {
 	s.mu.Lock()
 	to, ok := s.state.next(eventDeliver)
 	c := s.parked
-	if !ok || c == nil {
+	if !ok || c == nil || s.exchange != nil || s.fault != nil || s.leaving || !s.rested() {
 		s.mu.Unlock()
 		return nil, ErrNotReady
 	}
 	x := &Exchange{
 		invocation: inv,
-		delivered:  time.Now(),
+		times:      Times{Delivered: time.Now()},
 		responded:  make(chan struct{}),
+		waiting:    1,
 	}
-	s.state, s.parked, s.exchange = to, nil, x
+	s.state, s.parked, s.recipient, s.exchange = to, nil, c, x
+	s.tell(x)
 	// Taken before mu is given up, so that whatever the connection's own goroutine
-	// writes comes after the event.
+	// writes comes after the event. Nobody holds it: c was parked.
 	c.writing.Lock()
 	last := c.last
 	s.mu.Unlock()
@@ -250,7 +236,8 @@ func (s *Server) Deliver(inv lambda.Invocation) (*Exchange, error) {
 	return x, nil
 }
 
-// takeBack undoes a delivery, unless the runtime has begun to answer it.
+// takeBack undoes a delivery, unless the runtime has begun to answer it. What
+// extensions were told cannot be undone: Deliver has to wait until they ask again.
 func (s *Server) takeBack(x *Exchange) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -258,6 +245,9 @@ func (s *Server) takeBack(x *Exchange) bool {
 		return false
 	}
 	s.state, s.exchange = stateReady, nil
+	for _, e := range s.extensions {
+		e.owes = false
+	}
 	return true
 }
 
@@ -279,8 +269,12 @@ func (s *Server) claim(id []byte, on event) (*Exchange, bool) {
 
 // settle ends what claim began: the caller of the exchange has its outcome.
 func (s *Server) settle(x *Exchange, o Outcome, head time.Time) {
-	o.ResponseLatency = head.Sub(x.delivered)
-	o.ResponseDuration = time.Since(head)
+	now := time.Now()
+	x.mu.Lock()
+	o.ResponseLatency = head.Sub(x.times.Delivered)
+	o.ResponseDuration = now.Sub(head)
+	x.times.Responding, x.times.Responded = head, now
+	x.mu.Unlock()
 	x.outcome = o
 	s.mu.Lock()
 	s.state, _ = s.state.next(eventSent)

@@ -12,6 +12,9 @@ const (
 	stateResponse      state = "InvocationResponse"
 	stateErrorResponse state = "InvocationErrorResponse"
 	stateResponseSent  state = "ResponseSent"
+	stateRestoreReady  state = "RestoreReady"
+	stateRestoring     state = "Restoring"
+	stateRestoreError  state = "RestoreError"
 )
 
 // event is what moves a runtime from one state to another.
@@ -24,6 +27,9 @@ const (
 	eventResponse                   // the head of a response has arrived
 	eventErrorResponse              // the head of an error has arrived
 	eventSent                       // the response or error is complete
+	eventRestoreNext                // the runtime asks for its restore
+	eventRestored                   // it has been restored
+	eventRestoreError               // it reports that it cannot go on after that
 )
 
 type transition struct {
@@ -35,16 +41,20 @@ type transition struct {
 // the next event again while one is running gives the same event once more, for
 // clients that lost their connection; likewise while waiting.
 var transitions = map[transition]state{
-	{stateStarted, eventNext}:          stateReady,
-	{stateStarted, eventInitError}:     stateInitError,
-	{stateReady, eventNext}:            stateReady,
-	{stateReady, eventDeliver}:         stateRunning,
-	{stateRunning, eventNext}:          stateRunning,
-	{stateRunning, eventResponse}:      stateResponse,
-	{stateRunning, eventErrorResponse}: stateErrorResponse,
-	{stateResponse, eventSent}:         stateResponseSent,
-	{stateErrorResponse, eventSent}:    stateResponseSent,
-	{stateResponseSent, eventNext}:     stateReady,
+	{stateStarted, eventNext}:           stateReady,
+	{stateStarted, eventInitError}:      stateInitError,
+	{stateReady, eventNext}:             stateReady,
+	{stateReady, eventDeliver}:          stateRunning,
+	{stateRunning, eventNext}:           stateRunning,
+	{stateRunning, eventResponse}:       stateResponse,
+	{stateRunning, eventErrorResponse}:  stateErrorResponse,
+	{stateResponse, eventSent}:          stateResponseSent,
+	{stateErrorResponse, eventSent}:     stateResponseSent,
+	{stateResponseSent, eventNext}:      stateReady,
+	{stateStarted, eventRestoreNext}:    stateRestoreReady,
+	{stateRestoreReady, eventRestored}:  stateRestoring,
+	{stateRestoring, eventNext}:         stateReady,
+	{stateRestoring, eventRestoreError}: stateRestoreError,
 }
 
 // next is the state after an event; ok is false if the event is not allowed.

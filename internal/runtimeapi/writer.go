@@ -12,6 +12,8 @@ type reply struct {
 	status      int
 	contentType string // empty without a body
 	body        []byte
+	field       string // the name of one more header field; empty if there is none
+	value       string // and its value
 	allow       string // the method that would be allowed, for status 405
 	closing     bool   // the connection cannot be used further
 	silent      bool   // the answer is written by somebody else, or later
@@ -29,12 +31,17 @@ func failed(status int, errorType, message string) reply {
 
 // envelope is the body that every error has.
 func envelope(errorType, message string) []byte {
-	body, err := json.Marshal(struct {
+	return encode(struct {
 		Message string `json:"errorMessage"`
 		Type    string `json:"errorType"`
 	}{message, errorType})
+}
+
+// encode renders a struct of strings and numbers, which always can be.
+func encode(v any) []byte {
+	body, err := json.Marshal(v)
 	if err != nil {
-		return nil // strings always marshal
+		return nil
 	}
 	return body
 }
@@ -47,6 +54,8 @@ func reason(status int) string {
 		return "Accepted"
 	case 400:
 		return "Bad Request"
+	case 401:
+		return "Unauthorized"
 	case 403:
 		return "Forbidden"
 	case 404:
@@ -76,6 +85,9 @@ func appendReply(b []byte, r reply, keep, head bool) []byte {
 	b = append(b, "\r\n"...)
 	if r.contentType != "" {
 		b = appendField(b, "Content-Type", r.contentType)
+	}
+	if r.field != "" {
+		b = appendField(b, r.field, r.value)
 	}
 	if r.allow != "" {
 		b = appendField(b, "Allow", r.allow)
