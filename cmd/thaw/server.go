@@ -55,6 +55,7 @@ type server struct {
 	driver   *native.Driver
 	runtimes *runtimes.Catalogue
 	logs     *logs.Store
+	guests   *guests
 	pools    *pool.Pools
 	control  *control.Control
 	http     *http.Server
@@ -197,7 +198,7 @@ func (s *server) open(ctx context.Context) error {
 		return fmt.Errorf("make data directory: %w", err)
 	}
 	for _, step := range []func(context.Context) error{
-		s.openState, s.openSandboxes, s.openPools, s.openAPI,
+		s.openState, s.openSandboxes, s.openGuests, s.openPools, s.openAPI,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -384,7 +385,7 @@ func (s *server) newEnvironment(ctx context.Context, function string, v *lambda.
 	}
 	env := environment.New(environment.Options{
 		Function: function, Version: v, Scope: s.config.Scope, Runtime: rt, CodeRoot: root,
-		Driver: s.driver, Logs: s.logs, Logger: s.logger,
+		Driver: s.driver, Inside: s.guests, Logs: s.logs, Logger: s.logger,
 	})
 	return &codeHolder{Environment: env, release: func() { s.code.Release(v.Code) }}, nil
 }
@@ -419,16 +420,18 @@ const (
 func (s *server) openAPI(context.Context) error {
 	var keys sigv4.Keys // none: everybody is let in
 	if s.config.Auth == authSigV4 {
-		keys = s.keys
+		keys = s.guests.access
 	}
 	api := apilambda.New(apilambda.Options{
 		Control:  s.control,
 		Invoke:   invoke.New(invoke.Options{Catalog: s.catalog, Pools: s.pools, Scope: s.config.Scope}),
 		Packages: s.code,
 		Keys:     keys,
+		Access:   s.guests.access,
 		Scope:    s.config.Scope,
 		Logger:   s.logger,
 	})
+	s.guests.serve(api)
 	own := api.Verified(apilogs.New(apilogs.Options{Store: s.logs, Group: s.logGroup}))
 	backups := api.Verified(s.serveBackup())
 	s.http = &http.Server{

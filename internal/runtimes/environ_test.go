@@ -108,6 +108,10 @@ func TestEnvironMerging(t *testing.T) {
 			f.Credentials = runtimes.Credentials{}
 			f.Variables = map[string]string{"AWS_SESSION_TOKEN": "x", "_X_AMZN_TRACE_ID": "x", "AWS_LAMBDA_METADATA_TOKEN": "x"}
 		}, []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "_X_AMZN_TRACE_ID", "AWS_LAMBDA_METADATA_TOKEN", "AWS_LAMBDA_METADATA_API"}},
+		{"addresses of services", func(f *runtimes.FunctionContext) {
+			f.Services = map[string]string{"AWS_ENDPOINT_URL_LAMBDA": "http://a", "AWS_ENDPOINT_URL_LOGS": "http://b"}
+			f.Variables = map[string]string{"AWS_ENDPOINT_URL_LOGS": "http://own"}
+		}, []string{"AWS_ENDPOINT_URL_LAMBDA=http://a", "AWS_ENDPOINT_URL_LOGS=http://own"}},
 		{"log level", func(f *runtimes.FunctionContext) { f.LogFormat = "JSON" },
 			[]string{"AWS_LAMBDA_LOG_FORMAT=JSON", "AWS_LAMBDA_LOG_LEVEL=INFO"}},
 		{"no log level for text", func(*runtimes.FunctionContext) {}, []string{"AWS_LAMBDA_LOG_LEVEL"}},

@@ -22,6 +22,9 @@ var varying = []struct {
 }{
 	{regexp.MustCompile(`\d{4}/\d\d/\d\d/\[\$LATEST\][0-9a-f]{32}`), "STREAM"},
 	{regexp.MustCompile(`Root=1-[0-9a-f]{8}-[0-9a-f]{24};Parent=[0-9a-f]{16};Sampled=0;Lineage=1:[0-9a-f]{8}:0`), "TRACE"},
+	{regexp.MustCompile(`ASIA[A-Z2-7]{16}`), "KEY"},
+	{regexp.MustCompile(`AWS_SECRET_ACCESS_KEY=[A-Za-z0-9+/]{40}`), "AWS_SECRET_ACCESS_KEY=SECRET"},
+	{regexp.MustCompile(`AWS_SESSION_TOKEN=[A-Za-z0-9+/]{128}`), "AWS_SESSION_TOKEN=TOKEN"},
 }
 
 // TestView compares all that a function can see with a golden file: identity,
