@@ -230,7 +230,7 @@ func (s *server) openState(ctx context.Context) error {
 		return err
 	}
 	s.code = &packages{Packages: opened}
-	return s.code.Sweep(ctx, s.codeInUse())
+	return s.code.Sweep(ctx, s.catalog.CodeInUse())
 }
 
 // openKeys opens the master key and the access keys, and follows the latter.
@@ -273,18 +273,6 @@ func (s *server) openRecords(ctx context.Context) (err error) {
 	}
 	s.onClose(ignoringContext(s.mirror.Close))
 	return nil
-}
-
-// codeInUse tells the packages of existing versions from those of deleted ones.
-func (s *server) codeInUse() func(sha256 string) bool {
-	used := map[string]bool{}
-	for _, r := range s.catalog.Functions() {
-		used[r.Function.Latest.Code.SHA256] = true
-		for _, v := range r.Function.Versions {
-			used[v.Code.SHA256] = true
-		}
-	}
-	return func(sha256 string) bool { return used[sha256] }
 }
 
 // openSandboxes clears what a server that died has left, and opens the driver.
@@ -379,15 +367,15 @@ func (s *server) newEnvironment(ctx context.Context, function string, v *lambda.
 	} else if err != nil {
 		return nil, err
 	}
-	root, err := s.code.Acquire(ctx, v.Code)
+	held, err := s.acquire(ctx, v)
 	if err != nil {
 		return nil, err
 	}
 	env := environment.New(environment.Options{
-		Function: function, Version: v, Scope: s.config.Scope, Runtime: rt, CodeRoot: root,
+		Function: function, Version: v, Scope: s.config.Scope, Runtime: rt, CodeRoot: held.root, Layers: held.layers,
 		Driver: s.driver, Inside: s.guests, Logs: s.logs, Logger: s.logger,
 	})
-	return &codeHolder{Environment: env, release: func() { s.code.Release(v.Code) }}, nil
+	return &codeHolder{Environment: env, release: held.release}, nil
 }
 
 // codeHolder is an environment that keeps its code from being collected until

@@ -178,13 +178,28 @@ func (a *activation) settleVersion(ctx context.Context, name string, v *lambda.V
 	if settledVersion(v) {
 		return
 	}
-	_, err := a.code.Root(ctx, v.Code)
+	err := a.ready(ctx, v)
 	if err != nil && ctx.Err() == nil {
 		a.logger.Error("code not ready to be mounted", slog.String("function", name),
 			slog.String("version", v.Number), slog.Any("error", err))
 	}
 	v.Status = outcome(v.Status, err == nil)
 	touch(v)
+}
+
+// ready makes sure that all that a version mounts is there.
+func (a *activation) ready(ctx context.Context, v *lambda.Version) error {
+	needed := []lambda.Code{v.Code}
+	for _, l := range v.Layers {
+		needed = append(needed, l.Code)
+	}
+	for _, code := range needed {
+		if _, err := a.code.Acquire(ctx, code); err != nil {
+			return err
+		}
+		a.code.Release(code)
+	}
+	return nil
 }
 
 // What a version shows whose code could not be made ready.

@@ -18,8 +18,8 @@ const (
 	collectAgain = 30 * time.Second
 )
 
-// collection removes the code that no version names any more, in the
-// background. What it does not get to, the sweep of the next start removes.
+// collection removes the code that no version of a function or layer names any
+// more, in the background. What it does not get to, the sweep of the next start removes.
 type collection struct {
 	catalog *catalog.Catalog
 	code    Packages
@@ -85,21 +85,9 @@ func (c *collection) wait(ctx context.Context, d time.Duration) bool {
 
 // left collects once, and tells whether there is more to come.
 func (c *collection) left(ctx context.Context) bool {
-	held, err := c.code.Collect(ctx, c.named)
+	held, err := c.code.Collect(ctx, c.catalog.CodeInUse)
 	if err != nil && ctx.Err() == nil {
 		c.logger.Error("unused code not removed; it will be tried again", slog.Any("error", err))
 	}
 	return held > 0 || err != nil
-}
-
-// named is a picture of the code that versions name.
-func (c *collection) named() func(sha256 string) bool {
-	used := map[string]bool{}
-	for _, r := range c.catalog.Functions() {
-		used[r.Function.Latest.Code.SHA256] = true
-		for i := range r.Function.Versions {
-			used[r.Function.Versions[i].Code.SHA256] = true
-		}
-	}
-	return func(sha256 string) bool { return used[sha256] }
 }

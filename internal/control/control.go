@@ -2,7 +2,8 @@
 // operation on one answers, and how a change becomes ready for use.
 //
 // Vocabulary: settings are what a caller wants a version to be; a view is a
-// version as an operation shows it. A change is first recorded (State Pending,
+// version as an operation shows it. Layers are attached to a version with their
+// content, so that it has them when they are deleted. A change is first recorded (State Pending,
 // or LastUpdateStatus InProgress) and then activated in the background: when
 // its code is there to be mounted, it becomes Active or Successful. Code that no
 // version names any more is collected in the background too.
@@ -37,18 +38,20 @@ type Packages interface {
 	// Add checks and keeps a zip, and holds it; a *lambda.Error says what is wrong
 	// with it.
 	Add(ctx context.Context, zip []byte) (lambda.Code, error)
-	// Release ends the hold of Add.
+	// Acquire makes sure that the code is unpacked, ready to be mounted, and holds
+	// it.
+	Acquire(ctx context.Context, code lambda.Code) (dir string, err error)
+	// Release ends a hold.
 	Release(code lambda.Code)
 	// Collect removes what is neither held nor named, and tells how much of what
 	// is not named is held.
 	Collect(ctx context.Context, named func() (inUse func(sha256 string) bool)) (held int, err error)
-	// Root makes sure that the code is unpacked, ready to be mounted.
-	Root(ctx context.Context, code lambda.Code) (dir string, err error)
 }
 
 // Quotas bound what an account may keep.
 type Quotas struct {
-	// CodeStorage is the sum of the zipped sizes of all versions, in bytes.
+	// CodeStorage is the sum of the zipped sizes of all versions of functions and
+	// layers, in bytes.
 	CodeStorage int64
 }
 
@@ -70,7 +73,7 @@ type Options struct {
 	Logger            *slog.Logger
 }
 
-// Control carries out the operations on functions.
+// Control carries out the operations on functions and layers.
 type Control struct {
 	catalog    *catalog.Catalog
 	code       Packages
@@ -230,10 +233,15 @@ func (c *Control) admit(f *lambda.Function, revisionID string) error {
 }
 
 // checkStorage refuses code that would exceed the account's quota. Every
-// version counts with its whole size, as it does in the service. replaced is
-// what the change takes away.
+// version of a function or layer counts with its whole size, as it does in the
+// service. replaced is what the change takes away.
 func (c *Control) checkStorage(added, replaced int64) error {
 	total := added - replaced
+	for _, r := range c.catalog.Layers() {
+		for i := range r.Layer.Versions {
+			total += r.Layer.Versions[i].Code.Size
+		}
+	}
 	for _, r := range c.catalog.Functions() {
 		total += r.Function.Latest.Code.Size
 		for i := range r.Function.Versions {
@@ -258,12 +266,18 @@ func (c *Control) keep(ctx context.Context, name string, zip []byte, copies int,
 		return lambda.Code{}, nil, asError("keep the code", name, err)
 	}
 	return code, func(outcome error) {
-		if _, refused := errors.AsType[*lambda.Error](outcome); outcome != nil && !refused {
+		if unknown(outcome) {
 			return
 		}
 		c.code.Release(code)
 		c.collection.due()
 	}, nil
+}
+
+// unknown tells whether a change that ended so may have been written all the same.
+func unknown(outcome error) bool {
+	_, refused := errors.AsType[*lambda.Error](outcome)
+	return outcome != nil && !refused
 }
 
 // touch gives a version a new RevisionId, as every visible change does.

@@ -40,7 +40,9 @@ func (c *Control) CreateFunction(ctx context.Context, in CreateFunctionInput) (_
 	if err := c.resolveLatest(ref); err != nil {
 		return View{}, err
 	}
-	f, err := c.newFunction(ref.Name, in)
+	layers := c.attachment()
+	defer func() { layers.release(err) }()
+	f, err := c.newFunction(ctx, layers, ref.Name, in)
 	if err != nil {
 		return View{}, err
 	}
@@ -57,6 +59,9 @@ func (c *Control) CreateFunction(ctx context.Context, in CreateFunctionInput) (_
 	}
 	defer func() { release(err) }()
 	f.Latest.Code = code
+	if err := checkUnzipped(&f.Latest); err != nil {
+		return View{}, err
+	}
 	if in.Publish {
 		publish(f)
 	}
@@ -84,7 +89,7 @@ func alreadyExists(name string) error {
 }
 
 // newFunction is the function that the input describes, without its code.
-func (c *Control) newFunction(name string, in CreateFunctionInput) (*lambda.Function, error) {
+func (c *Control) newFunction(ctx context.Context, layers *attachment, name string, in CreateFunctionInput) (*lambda.Function, error) {
 	if len(name) > lambda.MaxFunctionName {
 		// The service itself says so, not its front end: hence not a ValidationException.
 		return nil, &lambda.Error{
@@ -120,7 +125,7 @@ func (c *Control) newFunction(name string, in CreateFunctionInput) (*lambda.Func
 		f.Latest.Resources.Architecture = "x86_64"
 	}
 	touch(&f.Latest)
-	if err := in.Settings.apply(c.scope, name, &f.Latest); err != nil {
+	if err := in.Settings.apply(ctx, layers, name, &f.Latest); err != nil {
 		return nil, err
 	}
 	return f, checkMandatory(&f.Latest)

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"testing"
@@ -22,7 +23,8 @@ import (
 // settle is how long changes stay in progress in the tests, on a virtual clock.
 const settle = time.Second
 
-// packages is a fake of package code. A zip is any bytes but "bad".
+// packages is a fake of package code. A zip is any bytes but "bad"; "N bytes
+// unzipped" tells its size.
 type packages struct {
 	mu     sync.Mutex
 	broken map[string]bool // by digest: Root fails
@@ -31,6 +33,8 @@ type packages struct {
 	adds   int
 	// failing is the error of Collect.
 	failing error
+	// acquiring is called before an Acquire.
+	acquiring func()
 }
 
 func (p *packages) Add(_ context.Context, zip []byte) (lambda.Code, error) {
@@ -88,18 +92,33 @@ func (p *packages) keeps(zip string) bool {
 	return p.kept[codeOf(zip).SHA256]
 }
 
-func (p *packages) Root(_ context.Context, code lambda.Code) (string, error) {
+// lose makes a zip's content impossible to acquire.
+func (p *packages) lose(zip string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.broken[codeOf(zip).SHA256] = true
+}
+
+func (p *packages) Acquire(_ context.Context, code lambda.Code) (string, error) {
+	if p.acquiring != nil {
+		p.acquiring()
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.broken[code.SHA256] {
 		return "", errors.New("blob is gone")
 	}
+	p.held[code.SHA256]++
 	return "/code/" + code.SHA256, nil
 }
 
 func codeOf(zip string) lambda.Code {
 	sum := sha256.Sum256([]byte(zip))
-	return lambda.Code{SHA256: base64.StdEncoding.EncodeToString(sum[:]), Size: int64(len(zip))}
+	code := lambda.Code{SHA256: base64.StdEncoding.EncodeToString(sum[:]), Size: int64(len(zip))}
+	if _, err := fmt.Sscanf(zip, "%d bytes unzipped", &code.Unzipped); err != nil {
+		code.Unzipped = 0
+	}
+	return code
 }
 
 // server is a control over a memory store.

@@ -29,6 +29,7 @@ func sameVersion(a, b lambda.Version) bool {
 	for _, v := range []*lambda.Version{&a, &b} {
 		v.Number, v.RevisionID, v.LastModified = "", "", lambda.Version{}.LastModified
 		v.Status = lambda.Status{}
+		v.Code.Unzipped = 0 // which an older server has not recorded
 	}
 	return reflect.DeepEqual(a, b)
 }

@@ -49,40 +49,6 @@ func (f faults) err() error {
 	return &lambda.Error{Code: lambda.CodeValidation, Message: f.message(), Untyped: true}
 }
 
-const maxLayers = 5
-
-// checkLayers holds a list of layer version ARNs to the rules. There are no
-// layers on this server yet, so that none of them exists: a layer that was
-// taken and not mounted would be worse than an error.
-func checkLayers(scope lambda.Scope, layers []string) error {
-	if len(layers) > maxLayers {
-		return lambda.Errorf(lambda.CodeInvalidParameterValue, "Cannot reference more than %d layers.", maxLayers)
-	}
-	byLayer := make(map[string]string, len(layers))
-	for _, arn := range layers {
-		// arn:PARTITION:lambda:REGION:ACCOUNT:layer:NAME:VERSION
-		parts := strings.Split(arn, ":")
-		if len(parts) != 8 {
-			continue // refused below
-		}
-		if parts[3] != scope.Region {
-			return lambda.Errorf(lambda.CodeInvalidParameterValue,
-				"Layers are not in the same region as the function. Layers are expected to be in region %s.", scope.Region)
-		}
-		layer := strings.Join(parts[:7], ":")
-		if other, ok := byLayer[layer]; ok {
-			return lambda.Errorf(lambda.CodeInvalidParameterValue,
-				"Two different versions of the same layer are not allowed to be referenced in the same function. "+
-					"%s and %s are versions of the same layer.", other, arn)
-		}
-		byLayer[layer] = arn
-	}
-	if len(layers) > 0 {
-		return lambda.Errorf(lambda.CodeInvalidParameterValue, "Layer version %s does not exist.", layers[0])
-	}
-	return nil
-}
-
 // reserved are the variables that the platform sets and nobody else may, from
 // the developer guide's list.
 var reserved = []string{

@@ -77,6 +77,13 @@ var settingsRules = []struct {
 			layer("eu-central-1", "l", 1) + " and " + layer("eu-central-1", "l", 2) + " are versions of the same layer."},
 	{"layer that is not there", control.Settings{Layers: layers(layer("eu-central-1", "l", 1))}, parameter,
 		"Layer version " + layer("eu-central-1", "l", 1) + " does not exist."},
+	{"layer of another account", control.Settings{Layers: layers("arn:aws:lambda:eu-central-1:999999999999:layer:l:1")}, lambda.CodeAccessDenied,
+		"User: arn:aws:iam::123456789012:root is not authorized to perform: lambda:GetLayerVersion on resource: " +
+			"arn:aws:lambda:eu-central-1:999999999999:layer:l:1 because no resource-based policy allows the lambda:GetLayerVersion action"},
+	{"layer of the service", control.Settings{Layers: layers("arn:aws:lambda:::awslayer:AmazonLinux2")}, parameter,
+		"Layer version arn:aws:lambda:::awslayer:AmazonLinux2 does not exist."},
+	{"layer with a number beyond all", control.Settings{Layers: layers("arn:aws:lambda:eu-central-1:123456789012:layer:l:99999999999999999999")}, parameter,
+		"Layer version arn:aws:lambda:eu-central-1:123456789012:layer:l:99999999999999999999 does not exist."},
 	{"no layers", control.Settings{Layers: layers()}, "", ""},
 }
 

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"time"
@@ -17,7 +18,7 @@ type Settings struct {
 	Environment *map[string]string
 	// Logging is merged: its empty members leave what there is.
 	Logging *lambda.Logging
-	// Layers replaces the list.
+	// Layers replaces the list, which is of ARNs of layer versions.
 	Layers *[]string
 	// Recorded is raw JSON by the member's name in the model: kept and shown, not
 	// applied. An empty value removes the member.
@@ -25,7 +26,7 @@ type Settings struct {
 }
 
 // apply checks the settings and sets them. On an error v may be half changed.
-func (s *Settings) apply(scope lambda.Scope, name string, v *lambda.Version) error {
+func (s *Settings) apply(ctx context.Context, a *attachment, name string, v *lambda.Version) error {
 	if err := s.applyResources(&v.Resources); err != nil {
 		return err
 	}
@@ -44,10 +45,11 @@ func (s *Settings) apply(scope lambda.Scope, name string, v *lambda.Version) err
 		}
 	}
 	if s.Layers != nil {
-		if err := checkLayers(scope, *s.Layers); err != nil {
+		layers, err := a.resolve(ctx, *s.Layers)
+		if err != nil {
 			return err
 		}
-		v.Layers = nil
+		v.Layers = layers
 	}
 	if err := s.applyLogging(name, v); err != nil {
 		return err

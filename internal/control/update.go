@@ -76,6 +76,9 @@ func (c *Control) editCode(f *lambda.Function, code lambda.Code, in UpdateCodeIn
 		return 0, err
 	}
 	f.Latest.Code = code
+	if err := checkUnzipped(&f.Latest); err != nil {
+		return 0, err
+	}
 	if in.Architecture != "" {
 		f.Latest.Resources.Architecture = in.Architecture
 	}
@@ -91,13 +94,18 @@ func (c *Control) editCode(f *lambda.Function, code lambda.Code, in UpdateCodeIn
 
 // UpdateFunctionConfiguration changes settings of $LATEST. A revisionID, if set,
 // has to be the current one.
-func (c *Control) UpdateFunctionConfiguration(ctx context.Context, ref lambda.Ref, s Settings, revisionID string) (View, error) {
+func (c *Control) UpdateFunctionConfiguration(ctx context.Context, ref lambda.Ref, s Settings, revisionID string) (_ View, err error) {
 	if err := c.resolveLatest(ref); err != nil {
 		return View{}, err
 	}
+	layers := c.attachment()
+	defer func() { layers.release(err) }()
 	f, err := c.change(ctx, ref, func(f *lambda.Function) error {
 		// Settings that can never be are refused whatever the function's state.
-		if err := s.apply(c.scope, f.Name, &f.Latest); err != nil {
+		if err := s.apply(ctx, layers, f.Name, &f.Latest); err != nil {
+			return err
+		}
+		if err := checkUnzipped(&f.Latest); err != nil {
 			return err
 		}
 		if err := checkMandatory(&f.Latest); err != nil {
@@ -113,6 +121,9 @@ func (c *Control) UpdateFunctionConfiguration(ctx context.Context, ref lambda.Re
 		return View{}, err
 	}
 	c.activation.add(ref.Name)
+	if s.Layers != nil {
+		c.collection.due() // the layers of before may be nobody's now
+	}
 	return c.view(f, &f.Latest, ref.Qualifier), nil
 }
 

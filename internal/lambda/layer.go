@@ -76,10 +76,13 @@ type LayerRef struct {
 // what the pattern admits but names no layer that could be here.
 func ParseLayerRef(s string) (ref LayerRef, ok bool) {
 	if !strings.HasPrefix(s, "arn:") {
-		return LayerRef{Name: s}, s != "" && !strings.Contains(s, ":")
+		if s == "" || strings.Contains(s, ":") {
+			return LayerRef{}, false
+		}
+		return LayerRef{Name: s}, true
 	}
 	parts := strings.Split(s, ":")
-	if len(parts) < 7 || len(parts) > 8 || parts[2] != "lambda" || parts[5] != "layer" {
+	if len(parts) < 7 || len(parts) > 8 || parts[2] != "lambda" || parts[5] != "layer" || parts[6] == "" {
 		return LayerRef{}, false
 	}
 	ref = LayerRef{Region: parts[3], Account: parts[4], Name: parts[6]}
@@ -90,5 +93,5 @@ func ParseLayerRef(s string) (ref LayerRef, ok bool) {
 		}
 		ref.Version = number
 	}
-	return ref, ref.Name != ""
+	return ref, true
 }
