@@ -155,6 +155,10 @@ total=$#
 for name; do
 	number=$((number + 1))
 	say "--- $number/$total $name"
+	if is_operators "$name"; then
+		say "$name has a root of the operator's: left alone (thaw runtimes rm $name)"
+		continue
+	fi
 	case $name in
 	python*) python_build "$name" ;;
 	nodejs*) nodejs_build "$name" ;;

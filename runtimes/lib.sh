@@ -74,6 +74,11 @@ is_built() {
 	grep -qs "\"fingerprint\": \"$2\"" "$OUT/$1/runtime.json"
 }
 
+# is_operators NAME: it was added with "thaw runtimes add", and is not ours to replace.
+is_operators() {
+	grep -qs '"root": "/' "$OUT/$1/runtime.json"
+}
+
 # describe NAME FINGERPRINT LABEL INTERPRETER CLIENT [VARIABLE VALUE]: write runtime.json,
 # the last file of a runtime to be made.
 describe() {

@@ -177,6 +177,9 @@ server is started.`,
 				}
 			}
 			done, err := restoreFrom(cmd, args[0], t)
+			if errors.Is(err, backup.ErrNotEmpty) {
+				return fmt.Errorf("%w (with --force it is renamed, and the backup takes its place)", err)
+			}
 			if err != nil {
 				return err
 			}

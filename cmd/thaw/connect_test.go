@@ -77,7 +77,7 @@ func TestEndpointWithoutKey(t *testing.T) {
 func TestUnreachable(t *testing.T) {
 	dir := isolate(t)
 	openKeys(t, dir)
-	server := newFakeServer(t, "")
+	server := newFakeServer(t, "", t.TempDir())
 	address := strings.TrimPrefix(server.URL, "http://")
 	server.Close()
 	if err := (serverFile{Address: address, PID: os.Getpid(), Region: "us-east-1"}).write(dir); err != nil {

@@ -111,15 +111,9 @@ func (d *deployment) addFlags(cmd *cobra.Command, env *[]string, conn *connectio
 
 // complete checks the flags and fills in what does not depend on the code.
 func (d *deployment) complete(env []string) error {
-	for _, pair := range env {
-		key, value, ok := strings.Cut(pair, "=")
-		if !ok || key == "" {
-			return usageError("--env %q is not of the form K=V", pair)
-		}
-		if d.env == nil {
-			d.env = make(map[string]string, len(env))
-		}
-		d.env[key] = value
+	var err error
+	if d.env, err = parseVariables(env); err != nil {
+		return err
 	}
 	if d.arch == "" {
 		d.arch = map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
@@ -130,9 +124,24 @@ func (d *deployment) complete(env []string) error {
 	if d.name != "" {
 		return nil
 	}
-	var err error
 	d.name, err = functionName(d.source)
 	return err
+}
+
+// parseVariables reads the values of --env; there is no map if there are none.
+func parseVariables(pairs []string) (map[string]string, error) {
+	var variables map[string]string
+	for _, pair := range pairs {
+		key, value, ok := strings.Cut(pair, "=")
+		if !ok || key == "" {
+			return nil, usageError("--env %q is not of the form K=V", pair)
+		}
+		if variables == nil {
+			variables = make(map[string]string, len(pairs))
+		}
+		variables[key] = value
+	}
+	return variables, nil
 }
 
 // deployResult is what deploy answers.

@@ -21,6 +21,7 @@ type fakeServer struct {
 	mu        sync.Mutex
 	functions map[string]*fakeFunction
 	accessKey string
+	dataDir   string // where its keys are
 }
 
 type fakeFunction struct {
@@ -31,9 +32,9 @@ type fakeFunction struct {
 }
 
 // newFakeServer starts the server; it refuses requests not signed with the key.
-func newFakeServer(t *testing.T, accessKey string) *httptest.Server {
+func newFakeServer(t *testing.T, accessKey, dataDir string) *httptest.Server {
 	t.Helper()
-	f := &fakeServer{functions: make(map[string]*fakeFunction), accessKey: accessKey}
+	f := &fakeServer{functions: make(map[string]*fakeFunction), accessKey: accessKey, dataDir: dataDir}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /2015-03-31/functions", f.create)
 	mux.HandleFunc("GET /2015-03-31/functions", f.list)
@@ -43,6 +44,7 @@ func newFakeServer(t *testing.T, accessKey string) *httptest.Server {
 	mux.HandleFunc("DELETE /2015-03-31/functions/{name}", f.remove)
 	mux.HandleFunc("POST /2015-03-31/functions/{name}/invocations", f.invoke)
 	mux.HandleFunc("GET /_thaw/logs/{name}", f.logs)
+	mux.HandleFunc("GET /_thaw/backup", f.backup)
 	server := httptest.NewServer(f.authorised(mux))
 	t.Cleanup(server.Close)
 	return server

@@ -44,19 +44,13 @@ type host struct {
 }
 
 func thisHost(dataDir, address, runtimes string) host {
-	if runtimes == "" {
-		runtimes = defaultRuntimesDir()
-		if server, err := readServerFile(dataDir); err == nil {
-			runtimes = server.Runtimes
-		}
-	}
 	return host{
 		root:          "/",
 		euid:          os.Geteuid(),
 		release:       kernelRelease(),
 		dataDir:       dataDir,
 		address:       address,
-		runtimes:      runtimes,
+		runtimes:      runtimesDirOf(runtimes, dataDir),
 		lookPath:      exec.LookPath,
 		listen:        tryListen,
 		freeBytes:     freeBytes,

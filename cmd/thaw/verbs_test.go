@@ -9,8 +9,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
 	"golang.org/x/tools/txtar"
 
 	"thaw/internal/iam"
@@ -67,7 +69,7 @@ func openKeys(t *testing.T, dataDir string) *iam.Keyring {
 func startFake(t *testing.T, dataDir string) target {
 	t.Helper()
 	keys := openKeys(t, dataDir)
-	server := newFakeServer(t, keys.First().ID)
+	server := newFakeServer(t, keys.First().ID, dataDir)
 	file := serverFile{Address: strings.TrimPrefix(server.URL, "http://"), PID: os.Getpid(), Region: "us-east-1"}
 	if err := file.write(dataDir); err != nil {
 		t.Fatal(err)
@@ -148,6 +150,7 @@ func runScript(t *testing.T, path string) {
 func transcribe(t *testing.T, script, dataDir string) string {
 	var log strings.Builder
 	var server target
+	keys := madeKeys{}
 	for line := range strings.Lines(script) {
 		words := splitWords(strings.TrimSpace(line))
 		if len(words) == 0 || strings.HasPrefix(words[0], "#") {
@@ -156,13 +159,15 @@ func transcribe(t *testing.T, script, dataDir string) string {
 		switch words[0] {
 		case "server":
 			server = startFake(t, dataDir)
+			keys.learn(server.AccessKey)
 		case "remove":
 			if err := os.Remove(words[1]); err != nil {
 				t.Fatal(err)
 			}
 		case "thaw":
 			log.WriteString("$ " + strings.TrimSpace(line) + "\n")
-			stdout, stderr, code := runVerb(t, `{"from":"stdin"}`, words[1:]...)
+			stdout, stderr, code := runVerb(t, `{"from":"stdin"}`, keys.real(words[1:])...)
+			keys.learn(stdout)
 			log.WriteString(stdout)
 			for text := range strings.Lines(stderr) {
 				log.WriteString("! " + text)
@@ -174,11 +179,22 @@ func transcribe(t *testing.T, script, dataDir string) string {
 			t.Fatalf("unknown word %q in the script", words[0])
 		}
 	}
-	return normalise(log.String(), dataDir, server)
+	return normalise(keys.hide(log.String()), dataDir, server)
 }
 
 // built is the line of the version verb, which every build has its own of.
 var built = regexp.MustCompile(`(?m)^thaw \S+ go\S+ \S+/\S+$`)
+
+var moment = regexp.MustCompile(`\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`)
+
+// hideRecent takes away a time that is of this run: the fake server's are all of
+// one day.
+func hideRecent(text string) string {
+	if at, err := time.Parse(time.RFC3339Nano, text); err == nil && time.Since(at).Abs() < 72*time.Hour {
+		return "$TIME"
+	}
+	return text
+}
 
 var elapsed = regexp.MustCompile(`(?m)^! +\d+\.\d s  `)
 
@@ -186,7 +202,12 @@ var elapsed = regexp.MustCompile(`(?m)^! +\d+\.\d s  `)
 func normalise(text, dataDir string, server target) string {
 	text = built.ReplaceAllString(text, "thaw $$VERSION $$GO $$PLATFORM")
 	text = elapsed.ReplaceAllString(text, "!    0.0 s  ")
-	pairs := []string{dataDir, "$DATA"}
+	workDir, err := os.Getwd()
+	if err != nil {
+		workDir = "the working directory is gone"
+	}
+	text = moment.ReplaceAllStringFunc(text, hideRecent)
+	pairs := []string{dataDir, "$DATA", workDir, "$WORK"}
 	if server.Endpoint != "" {
 		pairs = append(pairs, server.Endpoint, "$ENDPOINT", server.AccessKey, "$KEY", server.SecretKey, "$SECRET")
 	}
@@ -209,12 +230,7 @@ func splitWords(line string) []string {
 // TestHelp compares the help of each verb with testdata/help.
 func TestHelp(t *testing.T) {
 	dataDir := isolate(t)
-	verbs := []string{""}
-	for _, cmd := range newRootCommand().Commands() {
-		if !cmd.Hidden {
-			verbs = append(verbs, cmd.Name())
-		}
-	}
+	verbs := verbPaths(newRootCommand(), "")
 	for _, verb := range verbs {
 		args := strings.Fields(verb + " --help")
 		name := filepath.Join("testdata", "help", strings.TrimSpace("thaw "+verb)+".txt")
@@ -224,6 +240,17 @@ func TestHelp(t *testing.T) {
 		}
 		compareGolden(t, name, normaliseHelp(stdout, dataDir))
 	}
+}
+
+// verbPaths lists a verb and all below it, as they are typed after "thaw".
+func verbPaths(cmd *cobra.Command, path string) []string {
+	paths := []string{path}
+	for _, below := range cmd.Commands() {
+		if !below.Hidden {
+			paths = append(paths, verbPaths(below, strings.TrimSpace(path+" "+below.Name()))...)
+		}
+	}
+	return paths
 }
 
 var machineDefault = regexp.MustCompile(`((?:environments that may exist|are to stay available).*\(default )\d+`)

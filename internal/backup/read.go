@@ -71,11 +71,13 @@ func read(r io.Reader, take func(name string, size int64, content io.Reader) err
 	var seen []Member
 	for {
 		h, err := in.Next()
-		if err == io.EOF {
+		switch {
+		case err == io.EOF:
 			return errNoManifest
-		}
-		if err != nil {
-			return err
+		case err != nil && len(seen) == 0:
+			return fmt.Errorf("it is not a backup: %w", err)
+		case err != nil:
+			return fmt.Errorf("the backup is damaged or cut off: %w", err)
 		}
 		if len(seen) == 0 && h.Name != HeaderName {
 			return errors.New("it is not a backup: its first member is not " + HeaderName)

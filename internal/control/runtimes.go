@@ -32,6 +32,9 @@ var deprecated = []string{
 	"python3.6", "python3.7", "ruby2.5", "ruby2.7",
 }
 
+// Runtimes names every runtime that a function may have.
+func Runtimes() []string { return slices.Concat(supported, newer) }
+
 func checkRuntime(name string) error {
 	switch {
 	case slices.Contains(supported, name), slices.Contains(newer, name):

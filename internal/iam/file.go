@@ -127,7 +127,7 @@ func check(keys []Key) error {
 		return fmt.Errorf("%d keys, at most %d", len(keys), maxKeys)
 	}
 	if firstUsable(keys) < 0 {
-		return errors.New("no keys: one that is permanent and not disabled must be there")
+		return errors.New("no keys are left to get in with: one that is permanent and not disabled must be there")
 	}
 	return nil
 }

@@ -227,6 +227,8 @@ type Status struct {
 	Problem string
 	// Command builds a runtime that is not installed; empty where it cannot be.
 	Command string
+	// Recipe is set if there is a way to build it, here or elsewhere.
+	Recipe bool
 }
 
 // List gives every runtime that is installed or could be built, by name.
@@ -240,7 +242,7 @@ func (c *Catalogue) List() []Status {
 	list := make([]Status, 0, len(names))
 	for _, name := range names {
 		r, err := c.Resolve(name)
-		s := Status{Name: name, Installed: err == nil, Interpreter: r.Interpreter, Client: r.Client, Root: r.Root}
+		s := Status{Name: name, Installed: err == nil, Interpreter: r.Interpreter, Client: r.Client, Root: r.Root, Recipe: slices.Contains(recipes[:], name)}
 		if missing, ok := errors.AsType[*NotInstalledError](err); ok {
 			s.Command = missing.Command
 		} else if err != nil {

@@ -279,14 +279,14 @@ func TestList(t *testing.T) {
 	install(t, dir, "python3.12", python312)
 	install(t, dir, "ruby3.4", strings.ReplaceAll(python312, "python3.12", "ruby3.4"))
 	build := func(name string) runtimes.Status {
-		return runtimes.Status{Name: name, Command: "runtimes/build.sh --only " + name + " " + dir}
+		return runtimes.Status{Name: name, Recipe: true, Command: "runtimes/build.sh --only " + name + " " + dir}
 	}
 	want := []runtimes.Status{
 		build("java17"), build("java21"), build("java25"),
 		build("nodejs20.x"), build("nodejs22.x"), build("nodejs24.x"), build("nodejs26.x"),
 		{Name: "provided.al2", Installed: true}, {Name: "provided.al2023", Installed: true},
 		build("python3.10"), build("python3.11"),
-		{Name: "python3.12", Installed: true, Interpreter: "3.12.1", Client: "awslambdaric 4.2.2"},
+		{Name: "python3.12", Installed: true, Recipe: true, Interpreter: "3.12.1", Client: "awslambdaric 4.2.2"},
 		build("python3.13"), build("python3.14"), build("python3.8"), build("python3.9"),
 		{Name: "ruby3.4", Installed: true, Interpreter: "3.12.1", Client: "awslambdaric 4.2.2"},
 	}
