@@ -4,7 +4,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -30,16 +29,27 @@ var update = flag.Bool("update", false, "write what the server says into the tra
 //	            ends become CRLF, and an empty line is added if there is none
 //	A>>         send exactly this, Go escapes interpreted, line ends left out
 //	A<          the server has sent exactly this since the last such step
+//	A.deaf      A is opened, and never reads
 //	A.close     the peer closes A
 //	A.eof       the server has closed A
-//	options     max-response, max-connections: before anything else
+//	options     what the server is made with, one per line, before anything else
 //	deliver     fields of an invocation, one per line; it must be taken
 //	deliver.no  it must be refused: nobody waits
 //	pending     the exchange has no outcome yet
 //	outcome     the exchange's outcome
-//	idle        whether the exchange has ended
+//	done, idle  whether the runtime has left the exchange, and everybody
+//	times       the moments of the exchange, since its delivery
 //	init        whether the runtime has started, and its failure
+//	signals     which milestones have passed
+//	fault       the first failure that was reported
+//	extensions  what is known of the extensions
+//	told        the records that the server has given away since the last such step
+//	shutdown    reason and time that is left
+//	restored    the environment has been restored; "refused" if nobody waits
 //	wait        let this much time pass
+//
+// Identifiers are made at random: {1} is the first that the server has sent, and
+// is replaced in what is sent.
 func TestTranscripts(t *testing.T) {
 	scripts, err := filepath.Glob("testdata/transcripts/*.txtar")
 	if err != nil || len(scripts) == 0 {
@@ -70,6 +80,11 @@ type stage struct {
 	served   chan error
 	peers    map[string]*peer
 	exchange *runtimeapi.Exchange
+	began    time.Time // of the exchange
+	ids      []string  // identifiers that the server has sent
+
+	mu   sync.Mutex
+	told strings.Builder
 }
 
 func newStage(t *testing.T) *stage {
@@ -98,25 +113,11 @@ func (s *stage) play(script *txtar.Archive) {
 	s.close()
 }
 
-func (s *stage) options(text string) {
-	for name, value := range fields(text) {
-		n, err := strconv.Atoi(value)
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		switch name {
-		case "max-response":
-			s.opts.MaxResponse = int64(n)
-		case "max-connections":
-			s.opts.MaxConnections = n
-		}
-	}
-}
-
 func (s *stage) open() {
 	if s.server != nil {
 		return
 	}
+	s.listen()
 	s.server = runtimeapi.New(s.opts)
 	s.listener = newPipeListener()
 	s.served = make(chan error, 1)
@@ -152,10 +153,10 @@ func (s *stage) step(name, text string) (got string, compared bool) {
 			return "none\n", true
 		}
 		return render(s.exchange.Outcome()), true
-	case "idle":
-		return fmt.Sprintln(closed(idle(s.exchange))), true
 	case "init":
 		return fmt.Sprintf("started: %v\n%s", closed(s.server.Started()), renderFailure(s.server.InitFailure())), true
+	case "shutdown", "restored":
+		return s.end(name, text)
 	case "wait":
 		d, err := time.ParseDuration(strings.TrimSpace(text))
 		if err != nil {
@@ -164,6 +165,9 @@ func (s *stage) step(name, text string) (got string, compared bool) {
 		time.Sleep(d)
 		return "", false
 	}
+	if observe := observations[name]; observe != nil {
+		return observe(s), true
+	}
 	return s.talk(name, text)
 }
 
@@ -171,12 +175,12 @@ func (s *stage) talk(name, text string) (got string, compared bool) {
 	who, rest := name[:1], name[1:]
 	p := s.peers[who]
 	if p == nil {
-		p = s.listener.dial()
+		p = s.listener.dial(rest == ".deaf")
 		s.peers[who] = p
 	}
 	switch rest {
 	case ">":
-		p.send(message(text))
+		p.send(message(s.insert(text)))
 	case ">>":
 		raw, err := strconv.Unquote(`"` + strings.ReplaceAll(text, "\n", "") + `"`)
 		if err != nil {
@@ -185,7 +189,8 @@ func (s *stage) talk(name, text string) (got string, compared bool) {
 		p.send(raw)
 	case "<":
 		synctest.Wait()
-		return strings.ReplaceAll(p.take(), "\r\n", "\n") + "\n", true
+		return strings.ReplaceAll(s.abstract(p.take()), "\r\n", "\n") + "\n", true
+	case ".deaf":
 	case ".close":
 		p.nc.Close()
 	case ".eof":
@@ -222,7 +227,7 @@ func (s *stage) deliver(text string, want bool) {
 	case want && err != nil:
 		s.t.Fatalf("deliver: %v", err)
 	case want:
-		s.exchange = x
+		s.exchange, s.began = x, time.Now()
 	case !errors.Is(err, runtimeapi.ErrNotReady):
 		s.t.Fatalf("deliver: got %v, want ErrNotReady", err)
 	}
@@ -276,74 +281,4 @@ func closed(c <-chan struct{}) bool {
 	default:
 		return false
 	}
-}
-
-// pipeListener is a listener in memory.
-type pipeListener struct {
-	incoming chan net.Conn
-	closed   chan struct{}
-	once     sync.Once
-}
-
-func newPipeListener() *pipeListener {
-	return &pipeListener{incoming: make(chan net.Conn), closed: make(chan struct{})}
-}
-
-func (l *pipeListener) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.incoming:
-		return c, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *pipeListener) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return nil
-}
-
-func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "pipe"} }
-
-// peer is the far end of a connection; it reads all the time, as a socket's
-// buffer does.
-type peer struct {
-	nc    net.Conn
-	ended chan struct{}
-
-	mu       sync.Mutex
-	received []byte
-}
-
-func (l *pipeListener) dial() *peer {
-	near, far := net.Pipe()
-	l.incoming <- far
-	p := &peer{nc: near, ended: make(chan struct{})}
-	go p.read()
-	return p
-}
-
-func (p *peer) read() {
-	defer close(p.ended)
-	buf := make([]byte, 4096)
-	for {
-		n, err := p.nc.Read(buf)
-		p.mu.Lock()
-		p.received = append(p.received, buf[:n]...)
-		p.mu.Unlock()
-		if err != nil {
-			return
-		}
-	}
-}
-
-// send writes as much as the server takes.
-func (p *peer) send(s string) { p.nc.Write([]byte(s)) }
-
-func (p *peer) take() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	s := string(p.received)
-	p.received = nil
-	return s
 }
