@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -120,6 +121,7 @@ func needRuntime(t *testing.T, language string) {
 // may be another after a restart.
 type server struct {
 	program, data, address string
+	runtimes               string // empty: those that are built
 	log                    *lockedBuffer
 	wrap                   func(*exec.Cmd) // changes how it is started, if set
 	cmd                    *exec.Cmd
@@ -167,7 +169,7 @@ func freeAddress(t *testing.T) string {
 // start starts a process and waits until it listens.
 func (s *server) start(t *testing.T) {
 	t.Helper()
-	if err := s.spawn(runtimesDir(t)); err != nil {
+	if err := s.spawn(cmp.Or(s.runtimes, runtimesDir(t))); err != nil {
 		t.Fatalf("%v\n%s", err, s.log)
 	}
 }
