@@ -91,6 +91,9 @@ func TestOverlayShrinks(t *testing.T) {
 		{"a sparse structure", overlay{Sparse: []string{"Input"}}, "no such list"},
 		{"a member", overlay{ByService: []string{"Input.Name"}}, ""},
 		{"a member of nothing", overlay{ByService: []string{"Input.Other"}}, "no such member"},
+		{"another pattern", overlay{Patterns: map[string]string{"Word": "[b]"}}, ""},
+		{"the same pattern", overlay{Patterns: map[string]string{"Word": "[a]"}}, "pattern of Word now"},
+		{"a pattern of nothing", overlay{Patterns: map[string]string{"Name": "[a]"}}, "no such pattern"},
 		{"a limit of nothing", overlay{MaxBody: map[string]int64{"None": 1}}, "no such operation"},
 	}
 	for _, tt := range tests {
@@ -112,6 +115,7 @@ func small() *model {
 		"Input":         {Type: "structure", Members: members{{Name: "Name", Shape: "Names"}}},
 		"Names":         {Type: "list", Member: &ref{"Name"}},
 		"Name":          {Type: "string"},
+		"Word":          {Type: "string", Pattern: "[a]"},
 		"GoneException": {Type: "structure", Exception: true},
 	}}
 	m.Metadata.SigningName = "small"

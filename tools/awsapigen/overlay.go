@@ -25,6 +25,8 @@ type overlay struct {
 	// ByService names members ("Shape.Member") whose values the front end takes as
 	// they are.
 	ByService []string `json:"byService"`
+	// Patterns replaces patterns of shapes, by the shape's name.
+	Patterns map[string]string `json:"patterns"`
 	// MaxBody is the largest request body of an operation, in bytes; "" is for
 	// every other operation.
 	MaxBody map[string]int64 `json:"maxBody"`
@@ -55,7 +57,7 @@ func readOverlay(path string) (*overlay, error) {
 
 // merge applies the overlay. What the model says by now must leave the overlay.
 func (m *model) merge(o *overlay) error {
-	steps := []func(*overlay) error{m.mergeOperations, m.mergeFaults, m.mergeStatus, m.mergeLists, m.mergeMembers, m.mergeLimits}
+	steps := []func(*overlay) error{m.mergeOperations, m.mergeFaults, m.mergeStatus, m.mergeLists, m.mergeMembers, m.mergePatterns, m.mergeLimits}
 	for _, step := range steps {
 		if err := step(o); err != nil {
 			return err
@@ -123,6 +125,20 @@ func (m *model) mergeMembers(o *overlay) error {
 			return fmt.Errorf("member %s: the model has no such member", path)
 		}
 		s.member(name).byService = true
+	}
+	return nil
+}
+
+func (m *model) mergePatterns(o *overlay) error {
+	for name, pattern := range o.Patterns {
+		s := m.Shapes[name]
+		if s == nil || s.Pattern == "" {
+			return fmt.Errorf("pattern of shape %s: the model has no such pattern", name)
+		}
+		if s.Pattern == pattern {
+			return fmt.Errorf("the model has this pattern of %s now: remove it here", name)
+		}
+		s.Pattern = pattern
 	}
 	return nil
 }

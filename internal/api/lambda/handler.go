@@ -33,10 +33,11 @@ type Writer interface {
 	DeleteFunction(ctx context.Context, ref lambda.Ref) error
 }
 
-// Control is both.
+// Control is all of them.
 type Control interface {
 	Reader
 	Writer
+	Layers
 }
 
 // Invoker runs invocations. Package invoke implements it.
@@ -116,6 +117,12 @@ func New(o Options) *Handler {
 		model.OpUpdateFunctionCode:          h.updateFunctionCode,
 		model.OpUpdateFunctionConfiguration: h.updateFunctionConfiguration,
 		model.OpDeleteFunction:              h.deleteFunction,
+		model.OpPublishLayerVersion:         h.publishLayerVersion,
+		model.OpGetLayerVersion:             h.getLayerVersion,
+		model.OpGetLayerVersionByArn:        h.getLayerVersionByArn,
+		model.OpListLayers:                  h.listLayers,
+		model.OpListLayerVersions:           h.listLayerVersions,
+		model.OpDeleteLayerVersion:          h.deleteLayerVersion,
 	}
 	return h
 }

@@ -24,7 +24,7 @@ const (
 	locationLifetime = 10 * time.Minute
 )
 
-// codeLocation makes the link to a version's zip.
+// codeLocation makes the link to the zip of a version of a function or layer.
 func (h *Handler) codeLocation(base string, code lambda.Code) (string, error) {
 	digest, err := base64.StdEncoding.DecodeString(code.SHA256)
 	if err != nil {
