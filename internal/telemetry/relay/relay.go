@@ -16,7 +16,11 @@ type Options struct {
 	// Dial connects to an address inside the sandbox.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Host is the address of sandbox.localdomain inside; empty means DefaultHost.
-	Host   string
+	Host string
+	// Emit adds an event to the environment's stream, which publishes it here: what
+	// a subscriber has lost is told to all, and in the log. It is called without
+	// locks of the relay.
+	Emit   func(telemetry.Record)
 	Logger *slog.Logger
 }
 
@@ -161,6 +165,9 @@ func (r *Relay) Close(ctx context.Context) {
 	}
 	r.mu.Unlock()
 	r.loops.Wait()
+	for _, s := range r.subs { // nothing adds to them any more
+		s.tell(s.lost)
+	}
 }
 
 // history keeps the events of an init phase, in which extensions subscribe one

@@ -138,6 +138,13 @@ func (s *subscriber) events(t *testing.T) []string {
 	return out
 }
 
+// count is the number of attempts.
+func (s *subscriber) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.batches)
+}
+
 func records(t *testing.T, batch string) []string {
 	t.Helper()
 	var events []struct {
@@ -156,7 +163,12 @@ func records(t *testing.T, batch string) []string {
 
 func open(t *testing.T, n *network) *relay.Relay {
 	t.Helper()
-	r := relay.New(relay.Options{Dial: n.dial, Logger: slog.New(slog.DiscardHandler)})
+	var r *relay.Relay
+	r = relay.New(relay.Options{
+		Dial:   n.dial,
+		Emit:   func(e telemetry.Record) { r.Publish(telemetry.Event{Time: time.Now(), Record: e}) },
+		Logger: slog.New(slog.DiscardHandler),
+	})
 	t.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
@@ -189,6 +201,7 @@ func TestBatchesByTime(t *testing.T) {
 		time.Sleep(60 * time.Millisecond)
 		r.Publish(line("three\n"))
 		time.Sleep(time.Second)
+		synctest.Wait()
 		want := []string{`[{"time":"2000-01-01T00:00:00.000Z","type":"function","record":"one\n"},{"time":"2000-01-01T00:00:00.060Z","type":"function","record":"two\n"}]`,
 			`[{"time":"2000-01-01T00:00:00.120Z","type":"function","record":"three\n"}]`}
 		if diff := cmp.Diff(want, s.batches); diff != "" {
@@ -247,7 +260,7 @@ func TestFailuresAreTriedAgain(t *testing.T) {
 		time.Sleep(time.Second) // nobody listens
 		s.serve(t, n.listen())
 		time.Sleep(20 * time.Second)
-		if got := len(s.batches); got < 3 || got > 10 {
+		if got := s.count(); got < 3 || got > 10 {
 			t.Errorf("%d attempts in 20 s, want a few", got)
 		}
 		s.answerWith(204)
@@ -258,9 +271,9 @@ func TestFailuresAreTriedAgain(t *testing.T) {
 		if diff := cmp.Diff([]string{`function "one\n"`, `function "two\n"`}, all[len(all)-2:]); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
-		tries := len(s.batches)
+		tries := s.count()
 		time.Sleep(time.Minute)
-		if len(s.batches) != tries {
+		if s.count() != tries {
 			t.Error("what was taken is sent again")
 		}
 	})
@@ -352,7 +365,7 @@ func TestPause(t *testing.T) {
 		r.Publish(line("two\n"))
 		r.Flush(t.Context())
 		time.Sleep(time.Hour - time.Second)
-		if got := len(s.batches); got != 1 {
+		if got := s.count(); got != 1 {
 			t.Errorf("%d batches are sent to a frozen environment", got-1)
 		}
 		r.Resume()
@@ -372,7 +385,7 @@ func TestAnswersMayTakeLongButNotForever(t *testing.T) {
 		subscribe(t, r, httpBody)
 		r.Publish(line("one\n"))
 		time.Sleep(30 * time.Second)
-		if got := len(s.batches); got != 3 {
+		if got := s.count(); got != 3 {
 			t.Errorf("%d attempts in 30 s, want one each 10 s", got)
 		}
 	})
@@ -390,7 +403,7 @@ func TestFlush(t *testing.T) {
 		r.Publish(line("one\n"))
 		began := time.Now()
 		r.Flush(t.Context())
-		if got := len(s.batches); got != 1 || time.Since(began) > 0 {
+		if got := s.count(); got != 1 || time.Since(began) > 0 {
 			t.Errorf("%d batches after %v", got, time.Since(began))
 		}
 		s.mu.Lock()

@@ -19,6 +19,7 @@ type subscription struct {
 	api    string
 	logger *slog.Logger
 	dial   func(ctx context.Context, network, address string) (net.Conn, error)
+	emit   func(telemetry.Record)
 	wake   chan struct{} // holds one signal
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -31,7 +32,7 @@ type subscription struct {
 	trying   bool      // ready is on its way
 	retryAt  time.Time // not before, after a failure
 	backoff  time.Duration
-	lost     tally // not told yet
+	lost     tally // dropped, and not told yet
 	paused   bool
 	flushing chan struct{} // closed when a flush is over; nil if there is none
 	wire     wire
@@ -66,7 +67,7 @@ func sizeOf(e telemetry.Event) int {
 func newSubscription(name, api string, set settings, opts Options) *subscription {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &subscription{
-		name: name, api: api, settings: set, dial: opts.Dial,
+		name: name, api: api, settings: set, dial: opts.Dial, emit: opts.Emit,
 		logger: opts.Logger.With("extension", name),
 		wake:   make(chan struct{}, 1),
 		ctx:    ctx, cancel: cancel,
@@ -199,7 +200,6 @@ const forever = time.Hour
 type payload struct {
 	settings settings
 	events   []telemetry.Event
-	told     tally // that part of the loss which it tells
 }
 
 // next is what is to be sent now, or how long to wait.
@@ -224,20 +224,18 @@ func (s *subscription) next() (*payload, time.Duration) {
 		s.ready, s.queue = s.queue, batch{}
 	}
 	s.trying = true
-	p := &payload{settings: s.settings, events: s.ready.events, told: s.lost}
-	if dropped := s.dropped(); s.lost.records > 0 && s.settings.wants(dropped, s.api) {
-		p.events = append([]telemetry.Event{dropped}, p.events...)
-	}
-	return p, 0
+	return &payload{settings: s.settings, events: s.ready.events}, 0
 }
 
-// dropReason is what a subscriber is told of events that it has not got.
-const dropReason = "The subscriber has not taken its events fast enough."
-
-func (s *subscription) dropped() telemetry.Event {
-	return telemetry.Event{Time: time.Now(), Record: telemetry.LogsDropped{
-		Reason: dropReason, DroppedRecords: s.lost.records, DroppedBytes: s.lost.bytes,
-	}}
+// tell tells what was dropped. It is told when the subscriber takes events again,
+// or not at all: one that takes nothing would be told of what it has not taken.
+func (s *subscription) tell(lost tally) {
+	if lost.records > 0 && s.emit != nil {
+		s.emit(telemetry.LogsDropped{
+			Reason:         "Extension " + s.name + " has not taken its events fast enough.",
+			DroppedRecords: lost.records, DroppedBytes: lost.bytes,
+		})
+	}
 }
 
 const (
@@ -247,20 +245,29 @@ const (
 
 // settle takes note of how an attempt has ended.
 func (s *subscription) settle(p *payload, err error) {
-	if err != nil && s.ctx.Err() == nil {
+	if err == nil {
+		s.tell(s.taken())
+		return
+	}
+	if s.ctx.Err() == nil {
 		s.logger.Debug("telemetry not delivered", "error", err, "events", len(p.events))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.trying = false
-	if err != nil {
-		s.backoff = min(max(2*s.backoff, firstBackoff), maxBackoff)
-		s.retryAt = time.Now().Add(s.backoff)
-		s.endFlush()
-		return
-	}
+	s.backoff = min(max(2*s.backoff, firstBackoff), maxBackoff)
+	s.retryAt = time.Now().Add(s.backoff)
+	s.endFlush()
+}
+
+// taken begins anew after a batch was taken. It returns what was lost before it.
+func (s *subscription) taken() tally {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.trying = false
 	s.ready = batch{}
 	s.backoff, s.retryAt = 0, time.Time{}
-	s.lost.records -= p.told.records
-	s.lost.bytes -= p.told.bytes
+	lost := s.lost
+	s.lost = tally{}
+	return lost
 }
