@@ -18,6 +18,7 @@ type Group struct {
 	freeze *os.File
 
 	mu       sync.Mutex
+	limit    int64 // of memory, in bytes; 0 if none was set
 	meter    watermark
 	released bool
 }
@@ -77,6 +78,11 @@ func (g *Group) Adopt(pid int) error {
 
 // Limit sets the limits. A limit of zero stays as it is.
 func (g *Group) Limit(l Limits) error {
+	if l.MemoryBytes > 0 {
+		g.mu.Lock()
+		g.limit = l.MemoryBytes
+		g.mu.Unlock()
+	}
 	return apply(g.layout.settings(g.path, l))
 }
 
@@ -133,8 +139,6 @@ func (g *Group) Remove(ctx context.Context) error {
 		}
 	}
 	g.released = true
-	if g.meter.file != nil {
-		g.meter.file.Close()
-	}
+	g.meter.close()
 	return g.freeze.Close()
 }

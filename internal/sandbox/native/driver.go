@@ -70,6 +70,7 @@ type Driver struct {
 	ids     *idRanges
 	scratch *scratch
 	pool    *pool
+	sampler *sampler
 
 	begin     sync.Once
 	beginErr  error
@@ -97,7 +98,9 @@ func New(ctx context.Context, options Options) (_ *Driver, err error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Driver{logger: options.Logger, state: st, tree: cgroup.NewTree(layout, treeName(st.dir))}
+	d := &Driver{
+		logger: options.Logger, state: st, tree: cgroup.NewTree(layout, treeName(st.dir)), sampler: newSampler(options.Logger),
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, d.release())
@@ -181,6 +184,7 @@ func (d *Driver) Create(ctx context.Context, spec sandbox.Spec) (sandbox.Sandbox
 	if err := b.claim(ctx, spec); err != nil {
 		return nil, fmt.Errorf("create sandbox: %w", errors.Join(err, b.Destroy(ctx)))
 	}
+	d.sampler.add(b)
 	return b, nil
 }
 
@@ -204,6 +208,7 @@ func (d *Driver) Close() error {
 // release frees what the Driver itself holds, as far as New came.
 func (d *Driver) release() error {
 	var errs []error
+	d.sampler.close()
 	d.mu.Lock()
 	s := d.spawner
 	d.spawner = nil

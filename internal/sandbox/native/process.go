@@ -96,7 +96,7 @@ func (b *box) startMessage(spec sandbox.Process, present []bool, p *process) (pi
 	}
 	m := pid1.Start{
 		Path: spec.Path, Args: spec.Args, Env: spec.Env, Dir: spec.Dir, Present: present,
-		Limits: append([]pid1.ResourceLimit{{Resource: unix.RLIMIT_NOFILE, Value: uint64(b.openFiles)}}, resourceLimits...),
+		Limits: b.resources,
 	}
 	if b.started {
 		kills, err := b.group.OOMKills()

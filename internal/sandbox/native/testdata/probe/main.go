@@ -125,7 +125,7 @@ func tick([]string) error {
 	}
 }
 
-// eat uses memory of so many MiB and tells when it has it.
+// eat uses memory of so many MiB, tells when it has it, and keeps it for a while.
 func eat(args []string) error {
 	n, err := strconv.Atoi(args[0])
 	if err != nil {
@@ -136,6 +136,13 @@ func eat(args []string) error {
 		held = append(held, bytes.Repeat([]byte{1}, 1<<20))
 	}
 	fmt.Println("ready")
+	if len(args) > 1 {
+		d, err := time.ParseDuration(args[1])
+		if err != nil {
+			return err
+		}
+		time.Sleep(d)
+	}
 	runtime.KeepAlive(held)
 	return nil
 }
