@@ -1,0 +1,7 @@
+package usage
+
+// Decode and Encode are for fuzzing.
+var (
+	Decode = decode
+	Encode = encode
+)
