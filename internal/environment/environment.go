@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"thaw/internal/lambda"
-	"thaw/internal/runtimeapi"
 	"thaw/internal/runtimes"
 	"thaw/internal/sandbox"
 	"thaw/internal/telemetry"
@@ -29,23 +28,35 @@ type Options struct {
 	// Layers are the host directories of the function's layers in its order: they
 	// are merged at /opt, the later one winning.
 	Layers []string
+	// InitType is why it is made, as telemetry names it; on demand if empty. An init
+	// that nobody waits for may take longer.
+	InitType string
 
 	Driver sandbox.Driver
 	Inside Inside // nil: nothing but the Runtime API
 	Logs   logs.Sink
-	Logger *slog.Logger
+	// OldLogStyle writes text logs as they were before REPORT had a status.
+	OldLogStyle bool
+	// Observe, if set, is told every event; see logs.StreamOptions.
+	Observe func(telemetry.Event)
+	Logger  *slog.Logger
 }
 
 // Environment is one execution environment.
 type Environment struct {
-	opts   Options
-	id     string
-	logger *slog.Logger
-	stream *logs.Stream
+	opts          Options
+	id            string
+	metadataToken string
+	table         transitions
+	logger        *slog.Logger
+	stream        *logs.Stream
 
 	// running counts invocations until their environment is free, which is after
 	// Invoke has returned: what follows a response and resets are part of them.
 	running sync.WaitGroup
+	// life is what runs now, or ran last; nil before the first init. It is read
+	// where mu may be held.
+	life atomic.Pointer[life]
 
 	mu      sync.Mutex
 	state   State
@@ -53,42 +64,40 @@ type Environment struct {
 	guest   Guest
 	capture *logs.Capture
 	pens    *pens
-	runtime *attempt
 	// initTook is the length of an init that no invocation has reported yet.
 	initTook time.Duration
 }
 
-// attempt is one life of the runtime: its process and its side of the API. A
-// reset ends it; the next init makes another.
-type attempt struct {
-	api     *runtimeapi.Server
-	process sandbox.Running
-	// draining is the run that has had its answer and is not over.
-	draining atomic.Pointer[run]
-	// served counts the goroutines that serve the API and watch the process.
-	served sync.WaitGroup
-}
-
-// watch ends the draining run with its process.
-func (a *attempt) watch() {
-	<-a.process.Exited()
-	if r := a.draining.Load(); r != nil {
-		r.abandon()
-	}
-}
-
 // New makes an environment in which nothing runs yet.
 func New(opts Options) *Environment {
+	if opts.InitType == "" {
+		opts.InitType = telemetry.OnDemand
+	}
 	id := lambda.NewUUID()
 	v := opts.Version
-	return &Environment{
-		opts:   opts,
-		id:     id,
-		logger: opts.Logger.With("environment", id, "function", opts.Function, "version", v.Number),
-		stream: logs.Open(logs.StreamOptions{
-			Sink: opts.Logs, Group: v.Logging.Group, Name: logs.StreamName(time.Now(), v.Number, id),
-			Format: v.Logging.Format, SystemLevel: v.Logging.SystemLevel, ApplicationLevel: v.Logging.ApplicationLevel,
-		}),
+	e := &Environment{
+		opts:          opts,
+		id:            id,
+		metadataToken: lambda.NewUUID(),
+		table:         lifeCycle,
+		logger:        opts.Logger.With("environment", id, "function", opts.Function, "version", v.Number),
+	}
+	e.stream = logs.Open(logs.StreamOptions{
+		Sink: opts.Logs, Group: v.Logging.Group, Name: logs.StreamName(time.Now(), v.Number, id),
+		Format: v.Logging.Format, SystemLevel: v.Logging.SystemLevel, ApplicationLevel: v.Logging.ApplicationLevel,
+		OldStyle: opts.OldLogStyle, Observe: e.observe,
+	})
+	return e
+}
+
+// observe passes an event on to those who follow the environment. It is called
+// under the stream's lock.
+func (e *Environment) observe(ev telemetry.Event) {
+	if e.opts.Observe != nil {
+		e.opts.Observe(ev)
+	}
+	if l := e.life.Load(); l != nil {
+		l.relay.Publish(ev)
 	}
 }
 
@@ -106,46 +115,12 @@ func (e *Environment) State() State {
 func (e *Environment) to(ev event) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	state, err := next(e.state, ev)
+	state, err := e.table.next(e.state, ev)
 	if err != nil {
 		return err
 	}
 	e.state = state
 	return nil
-}
-
-// Init makes the sandbox and runs the init phase. An init that fails is not an
-// error: it is logged, and run again by the first invocation, whose result it
-// then is. An error means that no sandbox could be had; the environment is of no
-// further use.
-func (e *Environment) Init(ctx context.Context) error {
-	if err := e.build(ctx); err != nil {
-		return fmt.Errorf("build environment %s: %w", e.id, err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, lambda.InitTimeout)
-	defer cancel()
-	e.stream.Emit(telemetry.InitStart{
-		InitializationType: telemetry.OnDemand, Phase: telemetry.PhaseInit,
-		RuntimeVersion: e.opts.Runtime.Version, RuntimeVersionARN: e.opts.Runtime.VersionARN,
-		FunctionName: e.opts.Function, FunctionVersion: e.opts.Version.Number,
-	})
-	began := time.Now()
-	failed, err := e.init(ctx)
-	if err != nil {
-		return err
-	}
-	took := time.Since(began)
-	if err := e.box.LimitCPU(cpuMilli(e.opts.Version.Resources.MemoryMB)); err != nil {
-		return fmt.Errorf("end the burst of environment %s: %w", e.id, err)
-	}
-	if failed == nil {
-		e.mu.Lock()
-		e.initTook = took
-		e.mu.Unlock()
-		return nil
-	}
-	e.logInit(took, telemetry.PhaseInit, failed)
-	return e.reset(ctx)
 }
 
 // build makes the sandbox and puts the code in it.
@@ -228,54 +203,22 @@ var ErrGone = errors.New("environment is gone")
 
 var errDown = errors.New("environment is shut down")
 
-// Freeze stops everything inside until Thaw. It is for an idle environment; one
-// that is not idle any more is left as it is.
-func (e *Environment) Freeze() error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	state, err := next(e.state, freezes)
-	if err != nil || state == e.state {
-		return nil
-	}
-	if err := e.box.Freeze(); err != nil {
-		return fmt.Errorf("freeze environment %s: %w", e.id, err)
-	}
-	e.state = state
-	return nil
-}
-
-// occupy makes an idle environment busy, thawed if it was frozen: in one step, so
-// that a freeze cannot come between.
-func (e *Environment) occupy() (*attempt, time.Duration, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	state, err := next(e.state, invokeBegins)
-	if err != nil {
-		return nil, 0, err
-	}
-	if e.state == Frozen {
-		if err := e.box.Thaw(); err != nil {
-			return nil, 0, fmt.Errorf("thaw: %w", err)
-		}
-	}
-	e.state = state
-	took := e.initTook
-	e.initTook = 0
-	return e.runtime, took, nil
-}
-
-// reset kills everything inside and makes the environment ready for another
-// init. On an error the environment is of no further use.
-func (e *Environment) reset(ctx context.Context) error {
+// reset ends everything inside, as o has it, and makes the environment ready for
+// another init. On an error the environment is of no further use.
+func (e *Environment) reset(ctx context.Context, o occasion) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
 	e.mu.Lock()
-	a, box := e.runtime, e.box
-	e.runtime = nil
+	e.wake()
 	e.initTook = 0
 	e.mu.Unlock()
-	err := box.Reset(ctx)
-	a.close()
+	if err := e.to(fails); err != nil {
+		return err
+	}
+	l := e.life.Load()
+	l.bid(ctx, o)
+	err := e.box.Reset(ctx)
+	l.close(ctx)
 	if err != nil {
 		return fmt.Errorf("reset environment %s: %w", e.id, err)
 	}
@@ -286,43 +229,41 @@ func (e *Environment) reset(ctx context.Context) error {
 // cleanupTimeout bounds what must be done after a failure.
 const cleanupTimeout = 10 * time.Second
 
-// Shutdown ends the environment and frees what it had. An invocation that runs
-// ends as if the runtime had been killed. Without extensions the runtime has no
-// time of its own to end: it is killed at once.
+// Shutdown ends the environment and frees what it had. What runs is given the time
+// that the plan of farewells has for it; an invocation that runs ends as if the
+// runtime had been killed.
 func (e *Environment) Shutdown(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
 	e.mu.Lock()
-	state, err := next(e.state, shutsDown)
-	first := e.state != Down
-	e.state = state
-	box, guest, capture, pens := e.box, e.guest, e.capture, e.pens
+	before := e.state
+	state, err := e.table.next(before, shutsDown)
+	if err == nil {
+		e.wake()
+		e.state = state
+	}
+	built := e.box != nil
 	e.mu.Unlock()
-	if err != nil || !first {
+	if err != nil || before == Down || !built {
 		return err
 	}
-	if box != nil {
-		err = box.Destroy(ctx)
-	}
-	e.running.Wait()
-	e.mu.Lock()
-	a := e.runtime
-	e.runtime = nil
-	e.mu.Unlock()
-	a.close()
-	if capture != nil {
-		err = errors.Join(err, guest.Close(), pens.Close(), capture.Close())
-	}
-	if err != nil {
+	if err := e.end(ctx); err != nil {
 		return fmt.Errorf("shut down environment %s: %w", e.id, err)
 	}
 	return nil
 }
 
-func (a *attempt) close() {
-	if a == nil {
-		return
+// end takes down what build has made.
+func (e *Environment) end(ctx context.Context) error {
+	l := e.life.Load()
+	if l != nil {
+		l.bid(ctx, spindown)
 	}
-	a.api.Close()
-	a.served.Wait()
+	err := e.box.Destroy(ctx)
+	if l != nil {
+		l.fail(killed()) // who still waits for an init or an answer waits in vain
+	}
+	e.running.Wait()
+	l.close(ctx)
+	return errors.Join(err, e.guest.Close(), e.pens.Close(), e.capture.Close())
 }

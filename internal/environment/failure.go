@@ -13,39 +13,42 @@ import (
 )
 
 // failure is why an init or an invocation ended badly. It is data: what the
-// caller is answered, what the log says and whether the environment must be
-// reset all follow from it.
+// caller is answered, what the log says and how the environment is reset all
+// follow from it.
 type failure struct {
 	errorType string // as metrics and REPORT name it
 	message   string // the platform's own words; empty if body is set
-	body      []byte // what the code inside posted, passed on verbatim
-	status    string // REPORT's Status column
+	body      []byte // what the runtime posted, passed on verbatim
+	status    string // of the phase that failed
 	// wireType is the body's errorType where it differs from errorType.
 	wireType string
+	// at is when it happened; zero for now.
+	at time.Time
 }
 
 const (
-	statusError   = "error"
-	statusTimeout = "timeout"
-
 	typeExit              = "Runtime.ExitError"
 	typeOutOfMemory       = "Runtime.OutOfMemory"
 	typeInvalidEntrypoint = "Runtime.InvalidEntrypoint"
+	typeInvalidTask       = "Runtime.InvalidTaskConfig"
 	typeTruncated         = "Runtime.TruncatedResponse"
 	typeBadMode           = "Runtime.InvalidResponseModeHeader"
 	typeTooLarge          = "Function.ResponseSizeTooLarge"
 	typeTimedOut          = telemetry.TimedOut
-	// typeUnknown is what an init that ran out of its ten seconds is reported as.
+	// typeUnknown is what an init that ran out of its time is reported as.
 	typeUnknown = "Runtime.Unknown"
+
+	typeExtensionCrash  = "Extension.Crash"
+	typeExtensionLaunch = "Extension.LaunchError"
 )
 
 // exited tells what the end of the runtime's process means. A runtime has no
 // reason to exit, so that exit status 0 is a failure too.
 func exited(st sandbox.ExitStatus) *failure {
-	f := &failure{errorType: typeExit, status: statusError}
+	f := &failure{errorType: typeExit, status: telemetry.Error}
 	switch {
 	case st.Signal != 0:
-		f.message = "Runtime exited with error: signal: " + syscall.Signal(st.Signal).String()
+		f.message = "Runtime exited with error: " + signalText(st)
 	case st.Code != 0:
 		f.message = "Runtime exited with error: exit status " + strconv.Itoa(st.Code)
 	default:
@@ -57,34 +60,98 @@ func exited(st sandbox.ExitStatus) *failure {
 	return f
 }
 
+func signalText(st sandbox.ExitStatus) string {
+	return "signal: " + syscall.Signal(st.Signal).String()
+}
+
+// killed is the failure of what runs while the environment is shut down.
+func killed() *failure { return exited(sandbox.ExitStatus{Signal: int(syscall.SIGKILL)}) }
+
+// extensionExited tells what the end of an extension's process means.
+func extensionExited(st sandbox.ExitStatus) *failure {
+	f := &failure{errorType: typeExtensionCrash, status: telemetry.Error, message: "exit code " + strconv.Itoa(st.Code)}
+	if st.Signal != 0 {
+		f.message = signalText(st)
+	}
+	return f
+}
+
+// tooMany is the failure of an init that found more extensions than there may be.
+func tooMany() *failure {
+	return &failure{
+		errorType: typeExtensionLaunch, status: telemetry.Error,
+		message: "Extension limit (" + strconv.Itoa(maxExtensions) + ") reached",
+	}
+}
+
 func timedOut(timeout time.Duration) *failure {
 	return &failure{
 		errorType: typeTimedOut,
 		message:   "Task timed out after " + strconv.FormatFloat(timeout.Seconds(), 'f', 2, 64) + " seconds",
-		status:    statusTimeout,
+		status:    telemetry.Timeout,
 	}
 }
 
-// notStarted tells why the bootstrap could not be executed; nil if the reason
-// lies with the sandbox and not with the function's code.
+// initTimedOut is the failure of an init that took too long.
+func initTimedOut() *failure {
+	return &failure{errorType: typeUnknown, status: telemetry.Timeout}
+}
+
+// notStarted tells why the runtime's program could not be executed; nil if the
+// reason lies with the sandbox and not with the function's code.
 func notStarted(path string, err error) *failure {
 	if !errors.Is(err, sandbox.ErrExec) {
 		return nil
 	}
+	f := &failure{errorType: typeInvalidEntrypoint, status: telemetry.Error}
 	reason := "exec format error"
 	var errno syscall.Errno
 	if errors.As(err, &errno) {
 		reason = errno.Error()
 	}
-	return &failure{
-		errorType: typeInvalidEntrypoint,
-		message:   "fork/exec " + path + ": " + reason,
-		status:    statusError,
+	if errno == syscall.E2BIG { // of arguments and variables
+		f.errorType = typeInvalidTask
 	}
+	f.message = "fork/exec " + path + ": " + reason
+	return f
+}
+
+// notLaunched is notStarted of an extension's program.
+func notLaunched(path string, err error) *failure {
+	f := notStarted(path, err)
+	if f != nil {
+		f.errorType = typeExtensionLaunch
+	}
+	return f
+}
+
+// launchError is how the record of an extension that could not be launched names
+// the reason.
+func launchError(err error) string {
+	if errors.Is(err, syscall.EACCES) {
+		return "PermissionDenied"
+	}
+	return "UnknownError"
+}
+
+// reported is the failure that the runtime or an extension has reported.
+func reported(f *runtimeapi.Fault) *failure {
+	if f.Source == runtimeapi.SourceRuntime {
+		return posted(f.Failure)
+	}
+	return &failure{errorType: f.Failure.Type, message: f.Reported, status: telemetry.Error, at: time.Now()}
 }
 
 func posted(f *runtimeapi.Failure) *failure {
-	return &failure{errorType: f.Type, body: f.Body, status: statusError}
+	return &failure{errorType: f.Type, body: f.Body, status: telemetry.Error}
+}
+
+// onWire is the error type that callers and the log see.
+func (f *failure) onWire() string {
+	if f.wireType != "" {
+		return f.wireType
+	}
+	return f.errorType
 }
 
 // payload is the body that the caller is answered with.
@@ -92,15 +159,11 @@ func (f *failure) payload(requestID string) []byte {
 	if f.body != nil {
 		return f.body
 	}
-	wire := f.errorType
-	if f.wireType != "" {
-		wire = f.wireType
-	}
 	body := struct {
 		ErrorType    string `json:"errorType"`
 		ErrorMessage string `json:"errorMessage"`
-	}{wire, f.message}
-	if wire != typeTooLarge {
+	}{f.onWire(), f.message}
+	if f.errorType != typeTooLarge {
 		body.ErrorMessage = "RequestId: " + requestID + " Error: " + f.message
 	}
 	out, err := json.Marshal(body)
@@ -116,9 +179,21 @@ func (f *failure) record(requestID string) telemetry.Record {
 	if f.body != nil || f.errorType == typeTooLarge {
 		return nil
 	}
-	wire := f.errorType
-	if f.wireType != "" {
-		wire = f.wireType
+	return telemetry.Fault{RequestID: requestID, Message: f.message, ErrorType: f.onWire()}
+}
+
+// ends tells how what runs is ended after the failure.
+func (f *failure) ends() occasion {
+	if f.status == telemetry.Timeout {
+		return afterTimeout
 	}
-	return telemetry.Fault{RequestID: requestID, Message: f.message, ErrorType: wire}
+	return afterFailure
+}
+
+// moment is when it happened.
+func (f *failure) moment() time.Time {
+	if f == nil || f.at.IsZero() {
+		return time.Now()
+	}
+	return f.at
 }

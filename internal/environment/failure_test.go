@@ -43,13 +43,13 @@ func TestFailures(t *testing.T) {
 			h:    exit(1),
 			body: `{"errorType":"Runtime.ExitError","errorMessage":"RequestId: ` + id + ` Error: Runtime exited with error: exit status 1"}`,
 			log:  "RequestId: " + id + " Error: Runtime exited with error: exit status 1\nRuntime.ExitError\n", errorType: "Runtime.ExitError",
-			report: "REPORT RequestId: " + id + "\tDuration: 50.00 ms\tBilled Duration: 50 ms\tMemory Size: 128 MB\tMax Memory Used: 1 MB\tStatus: error\tError Type: Runtime.ExitError\n",
+			report: "REPORT RequestId: " + id + "\tDuration: 0.00 ms\tBilled Duration: 1 ms\tMemory Size: 128 MB\tMax Memory Used: 1 MB\tStatus: error\tError Type: Runtime.ExitError\n",
 		},
 		"exit 0": {
 			h:    exit(0),
 			body: `{"errorType":"Runtime.ExitError","errorMessage":"RequestId: ` + id + ` Error: Runtime exited without providing a reason"}`,
 			log:  "RequestId: " + id + " Error: Runtime exited without providing a reason\nRuntime.ExitError\n", errorType: "Runtime.ExitError",
-			report: "REPORT RequestId: " + id + "\tDuration: 50.00 ms\tBilled Duration: 50 ms\tMemory Size: 128 MB\tMax Memory Used: 1 MB\tStatus: error\tError Type: Runtime.ExitError\n",
+			report: "REPORT RequestId: " + id + "\tDuration: 0.00 ms\tBilled Duration: 1 ms\tMemory Size: 128 MB\tMax Memory Used: 1 MB\tStatus: error\tError Type: Runtime.ExitError\n",
 		},
 		"segmentation fault": {
 			h: func(_ context.Context, p *fake.Process, _ []byte) (string, []byte) {
@@ -58,7 +58,7 @@ func TestFailures(t *testing.T) {
 			},
 			body: `{"errorType":"Runtime.ExitError","errorMessage":"RequestId: ` + id + ` Error: Runtime exited with error: signal: segmentation fault"}`,
 			log:  "RequestId: " + id + " Error: Runtime exited with error: signal: segmentation fault\nRuntime.ExitError\n", errorType: "Runtime.ExitError",
-			report: "REPORT RequestId: " + id + "\tDuration: 50.00 ms\tBilled Duration: 50 ms\tMemory Size: 128 MB\tMax Memory Used: 1 MB\tStatus: error\tError Type: Runtime.ExitError\n",
+			report: "REPORT RequestId: " + id + "\tDuration: 0.00 ms\tBilled Duration: 1 ms\tMemory Size: 128 MB\tMax Memory Used: 1 MB\tStatus: error\tError Type: Runtime.ExitError\n",
 		},
 		"out of memory": {
 			h: func(_ context.Context, p *fake.Process, _ []byte) (string, []byte) {
@@ -67,7 +67,7 @@ func TestFailures(t *testing.T) {
 			},
 			body: `{"errorType":"Runtime.ExitError","errorMessage":"RequestId: ` + id + ` Error: Runtime exited with error: signal: killed"}`,
 			log:  "RequestId: " + id + " Error: Runtime exited with error: signal: killed\nRuntime.ExitError\n", errorType: "Runtime.OutOfMemory",
-			report: "REPORT RequestId: " + id + "\tDuration: 50.00 ms\tBilled Duration: 50 ms\tMemory Size: 128 MB\tMax Memory Used: 1 MB\tStatus: error\tError Type: Runtime.OutOfMemory\n",
+			report: "REPORT RequestId: " + id + "\tDuration: 0.00 ms\tBilled Duration: 1 ms\tMemory Size: 128 MB\tMax Memory Used: 1 MB\tStatus: error\tError Type: Runtime.OutOfMemory\n",
 		},
 		"timeout": {
 			h: func(ctx context.Context, _ *fake.Process, _ []byte) (string, []byte) {
@@ -153,8 +153,8 @@ func TestInit(t *testing.T) {
 		"exits": {
 			program: func(context.Context, *fake.Process) int { return 3 },
 			body:    `{"errorType":"Runtime.ExitError","errorMessage":"RequestId: ` + id + ` Error: Runtime exited with error: exit status 3"}`,
-			log: "INIT_REPORT Init Duration: 50.00 ms\tPhase: init\tStatus: error\tError Type: Runtime.ExitError\n" +
-				"INIT_REPORT Init Duration: 50.00 ms\tPhase: invoke\tStatus: error\tError Type: Runtime.ExitError\n",
+			log: "INIT_REPORT Init Duration: 0.00 ms\tPhase: init\tStatus: error\tError Type: Runtime.ExitError\n" +
+				"INIT_REPORT Init Duration: 0.00 ms\tPhase: invoke\tStatus: error\tError Type: Runtime.ExitError\n",
 		},
 		"never ends": {
 			program: func(ctx context.Context, _ *fake.Process) int { <-ctx.Done(); return 0 },

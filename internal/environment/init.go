@@ -2,187 +2,43 @@ package environment
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
 
-	"thaw/internal/runtimeapi"
-	"thaw/internal/runtimes"
-	"thaw/internal/sandbox"
+	"thaw/internal/lambda"
 	"thaw/internal/telemetry"
 )
 
-// runtimeAPIAddress is where code inside finds the Runtime API.
-const runtimeAPIAddress = "169.254.100.1:9001"
-
-// init starts the runtime and waits until it asks for its first event, until ctx
-// ends. failed tells why it did not; err, that the sandbox is at fault.
-func (e *Environment) init(ctx context.Context) (failed *failure, err error) {
-	if err := e.to(initBegins); err != nil {
-		return nil, err
+// initLimit bounds the init phase. Where nobody waits for it, it may take as long
+// as an invocation, and 130 seconds in any case.
+func initLimit(initType string, timeout time.Duration) time.Duration {
+	if initType == telemetry.OnDemand {
+		return lambda.InitTimeout
 	}
-	a, failed, err := e.launch(ctx)
+	return min(max(timeout, preparedInitTimeout), lambda.MaxTimeout)
+}
+
+const preparedInitTimeout = 130 * time.Second
+
+// Init makes the sandbox and runs the init phase. An init that fails is not an
+// error: it is logged, and run again by the first invocation, whose result it
+// then is. An error means that no sandbox could be had; the environment is of no
+// further use.
+func (e *Environment) Init(ctx context.Context) error {
+	if err := e.build(ctx); err != nil {
+		return fmt.Errorf("build environment %s: %w", e.id, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, initLimit(e.opts.InitType, e.opts.Version.Resources.Timeout))
+	defer cancel()
+	failed, err := e.init(ctx, telemetry.PhaseInit)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if failed != nil {
-		return failed, nil
+		return e.reset(ctx, failedInit)
 	}
-	select {
-	case <-a.api.Started():
-	case <-a.process.Exited():
-		// The process may have posted its error and exited within one breath.
-		settle(a.api.Started())
-	case <-ctx.Done():
-		return &failure{errorType: typeUnknown, status: statusTimeout}, nil
-	}
-	if f := a.api.InitFailure(); f != nil {
-		return posted(f), nil
-	}
-	select {
-	case <-a.process.Exited():
-		return exited(a.process.Status()), nil
-	default:
-	}
-	return nil, e.to(initEnds)
-}
-
-// settleTime is how long bytes that a process sent before it ended may still be
-// on their way to us.
-const settleTime = 50 * time.Millisecond
-
-// settle waits for a channel that is about to be closed, but not for long.
-func settle(c <-chan struct{}) {
-	t := time.NewTimer(settleTime)
-	defer t.Stop()
-	select {
-	case <-c:
-	case <-t.C:
-	}
-}
-
-// launch opens the Runtime API inside and starts the runtime's process.
-func (e *Environment) launch(ctx context.Context) (*attempt, *failure, error) {
-	path, failed := e.bootstrap()
-	if failed != nil {
-		return nil, failed, nil
-	}
-	listener, err := e.box.Listen(ctx, "tcp4", runtimeAPIAddress)
-	if err != nil {
-		return nil, nil, fmt.Errorf("listen in environment %s: %w", e.id, err)
-	}
-	a := &attempt{api: runtimeapi.New(runtimeapi.Options{Logger: e.logger})}
-	e.mu.Lock()
-	e.runtime = a
-	e.mu.Unlock()
-	a.served.Go(func() { a.api.Serve(listener) })
-	a.process, err = e.box.Start(ctx, sandbox.Process{
-		Path:   path,
-		Args:   []string{path},
-		Env:    e.environ(),
-		Dir:    "/var/task",
-		Stdout: e.pens.output,
-		Stderr: e.pens.output,
-		Files:  []io.WriteCloser{e.pens.frames},
-	})
-	if err != nil {
-		if failed := notStarted(path, err); failed != nil {
-			return nil, failed, nil
-		}
-		return nil, nil, fmt.Errorf("start runtime in environment %s: %w", e.id, err)
-	}
-	a.served.Go(a.watch)
-	return a, nil, nil
-}
-
-// framesFD is the descriptor of the framed log pipe inside: the first after the
-// standard three.
-const framesFD = 3
-
-// framesVariable tells runtime clients of it; they take it out of the
-// environment before a function sees it.
-const framesVariable = "_LAMBDA_TELEMETRY_LOG_FD"
-
-func (e *Environment) environ() []string {
-	v := e.opts.Version
-	env := e.opts.Runtime.Environ(runtimes.FunctionContext{
-		Function:            e.opts.Function,
-		Version:             v.Number,
-		MemoryMB:            v.Resources.MemoryMB,
-		Handler:             v.Handler,
-		Region:              e.opts.Scope.Region,
-		LogGroup:            v.Logging.Group,
-		LogStream:           e.stream.Name(),
-		LogFormat:           v.Logging.Format,
-		ApplicationLogLevel: v.Logging.ApplicationLevel,
-		RuntimeAPI:          runtimeAPIAddress,
-		InitType:            "on-demand",
-		Variables:           v.Environment,
-		Services:            e.guest.Variables,
-		Credentials:         e.guest.Credentials,
-	})
-	return append(env, framesVariable+"="+strconv.Itoa(framesFD))
-}
-
-// bootstrap finds the program to start: the first of the runtime's candidates
-// that is there. The candidates are paths inside; they are looked for in the
-// directories that are mounted there.
-func (e *Environment) bootstrap() (string, *failure) {
-	candidates := e.opts.Runtime.Bootstrap
-	for _, path := range candidates {
-		if root, rel, ok := e.hostPath(path); ok && existsIn(root, rel) {
-			return path, nil
-		}
-	}
-	return "", &failure{
-		errorType: typeInvalidEntrypoint,
-		message:   "Couldn't find valid bootstrap(s): [" + strings.Join(candidates, " ") + "]",
-		status:    statusError,
-	}
-}
-
-func (e *Environment) hostPath(inside string) (root, rel string, ok bool) {
-	if rel, err := filepath.Rel("/var/task", inside); err == nil && filepath.IsLocal(rel) {
-		return e.opts.CodeRoot, rel, true
-	}
-	for _, m := range e.opts.Runtime.Mounts {
-		if rel, err := filepath.Rel(m.Target, inside); err == nil && filepath.IsLocal(rel) {
-			return m.Source, rel, true
-		}
-	}
-	if root := e.opts.Runtime.Root; root != "" {
-		return root, strings.TrimPrefix(inside, "/"), true
-	}
-	return "", "", false
-}
-
-// existsIn looks for a file below root without leaving it: the tree is made by
-// strangers, and a link in it may point anywhere.
-func existsIn(root, rel string) bool {
-	dir, err := os.OpenRoot(root)
-	if err != nil {
-		return false
-	}
-	defer dir.Close()
-	_, err = dir.Lstat(rel)
-	return err == nil
-}
-
-// logInit writes the line of an init that failed.
-func (e *Environment) logInit(took time.Duration, phase string, f *failure) {
-	e.capture.Flush()
-	errorType := f.errorType
-	if f.status == statusTimeout {
-		errorType = ""
-	}
-	e.stream.Emit(telemetry.InitReport{
-		InitializationType: telemetry.OnDemand, Phase: phase, Status: f.status, ErrorType: errorType,
-		Metrics: telemetry.InitMetrics{DurationMs: telemetry.Milliseconds(took)},
-	})
+	return nil
 }
 
 // suppressedInit runs the init again inside an invocation, bounded by the
@@ -190,17 +46,151 @@ func (e *Environment) logInit(took time.Duration, phase string, f *failure) {
 func (e *Environment) suppressedInit(ctx context.Context, deadline time.Time) (*failure, error) {
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline)
 	defer cancel()
-	began := time.Now()
-	failed, err := e.init(ctx)
-	if err != nil && ctx.Err() != nil { // the time was up before the sandbox was ready
-		failed, err = &failure{status: statusTimeout}, nil
+	failed, err := e.init(ctx, telemetry.PhaseInvoke)
+	if failed != nil && failed.status == telemetry.Timeout {
+		failed = timedOut(e.opts.Version.Resources.Timeout)
+		failed.at = deadline
 	}
-	if failed == nil {
+	return failed, err
+}
+
+// init runs one init, until ctx ends, and reports it. failed tells why it did not
+// succeed; err, that the sandbox is at fault.
+func (e *Environment) init(ctx context.Context, phase string) (failed *failure, err error) {
+	if err := e.to(initBegins); err != nil {
 		return nil, err
 	}
-	if failed.status == statusTimeout {
-		failed = timedOut(e.opts.Version.Resources.Timeout)
+	names := e.findExtensions()
+	l := e.newLife(phase, names)
+	e.stream.Emit(telemetry.InitStart{
+		InitializationType: e.opts.InitType, Phase: phase,
+		RuntimeVersion: e.opts.Runtime.Version, RuntimeVersionARN: e.opts.Runtime.VersionARN,
+		FunctionName: e.opts.Function, FunctionVersion: e.opts.Version.Number,
+		InstanceMaxMemory: int64(e.opts.Version.Resources.MemoryMB) << 20,
+	})
+	failed, err = l.init(ctx, names)
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		failed, err = initTimedOut(), nil // while the sandbox was at work
 	}
-	e.logInit(time.Since(began), telemetry.PhaseInvoke, failed)
-	return failed, nil
+	if err != nil {
+		l.close(ctx)
+		return nil, err
+	}
+	took := failed.moment().Sub(l.began)
+	l.report(failed, took)
+	if failed != nil {
+		return failed, nil
+	}
+	if err := e.box.LimitCPU(cpuMilli(e.opts.Version.Resources.MemoryMB)); err != nil {
+		return nil, fmt.Errorf("end the burst of environment %s: %w", e.id, err)
+	}
+	if phase == telemetry.PhaseInit && e.opts.InitType == telemetry.OnDemand {
+		e.mu.Lock()
+		e.initTook = took // for the REPORT of the first invocation
+		e.mu.Unlock()
+	}
+	return nil, e.to(initEnds)
+}
+
+// init is the sequence of the init phase.
+func (l *life) init(ctx context.Context, names []string) (*failure, error) {
+	listener, err := l.env.box.Listen(ctx, "tcp4", runtimeAPIAddress)
+	if err != nil {
+		return nil, fmt.Errorf("listen in environment %s: %w", l.env.id, err)
+	}
+	l.served.Go(func() { l.api.Serve(listener) })
+	l.served.Go(l.watchReports)
+	for _, step := range []func(context.Context) (*failure, error){
+		func(ctx context.Context) (*failure, error) { return l.startExtensions(ctx, names) },
+		l.awaiting(l.api.Registered()),
+		l.startRuntime,
+		l.awaiting(l.api.Started()),
+		l.runtimeReady,
+		l.awaiting(l.api.Ready()),
+	} {
+		if failed, err := step(ctx); failed != nil || err != nil {
+			return failed, err
+		}
+	}
+	for _, x := range l.api.Extensions() {
+		l.told = l.told || len(x.Events) > 0 && x.Events[0] == "INVOKE"
+	}
+	return nil, nil
+}
+
+// startExtensions starts them all; they run beside each other.
+func (l *life) startExtensions(ctx context.Context, names []string) (*failure, error) {
+	if len(names) > maxExtensions {
+		for _, name := range names[maxExtensions:] {
+			l.tell(name, stateLaunchError, "TooManyExtensions")
+		}
+		return tooMany(), nil
+	}
+	for _, name := range names {
+		if failed, err := l.startExtension(ctx, name); failed != nil || err != nil {
+			return failed, err
+		}
+	}
+	return nil, nil
+}
+
+// awaiting makes the step that waits for a milestone, the first failure, or the
+// end of the phase's time.
+func (l *life) awaiting(milestone <-chan struct{}) func(context.Context) (*failure, error) {
+	return func(ctx context.Context) (*failure, error) {
+		select {
+		case <-milestone:
+		case <-l.over:
+		case <-l.api.Failed():
+		case <-ctx.Done():
+			if f := l.failure(); f != nil {
+				return f, nil
+			}
+			if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return nil, ctx.Err()
+			}
+			f := initTimedOut()
+			f.at, _ = ctx.Deadline()
+			return f, nil
+		}
+		return l.failure(), nil
+	}
+}
+
+// runtimeReady tells that the runtime has done its part of the init.
+func (l *life) runtimeReady(context.Context) (*failure, error) {
+	l.initRuntimeDone(telemetry.Success, "")
+	return nil, nil
+}
+
+func (l *life) initRuntimeDone(status, errorType string) {
+	if l.initDone {
+		return
+	}
+	l.initDone = true
+	l.flush()
+	l.env.stream.Emit(telemetry.InitRuntimeDone{
+		InitializationType: l.env.opts.InitType, Phase: l.phase, Status: status, ErrorType: errorType,
+	})
+}
+
+// report ends an init in logs and telemetry.
+func (l *life) report(failed *failure, took time.Duration) {
+	status, errorType := telemetry.Success, ""
+	if failed != nil {
+		status, errorType = failed.status, failed.errorType
+		if l.runtime != nil {
+			l.initRuntimeDone(status, errorType)
+		}
+		for _, x := range l.api.Extensions() {
+			if x.State == "Registered" { // and will come no further
+				l.tell(x.Name, x.State, "")
+			}
+		}
+	}
+	l.flush()
+	l.env.stream.Emit(telemetry.InitReport{
+		InitializationType: l.env.opts.InitType, Phase: l.phase, Status: status, ErrorType: errorType,
+		Metrics: telemetry.InitMetrics{DurationMs: telemetry.Milliseconds(took)},
+	})
 }

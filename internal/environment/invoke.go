@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -28,7 +29,7 @@ type Watch struct {
 //
 // ctx does not end an invocation: the service runs on when its caller hangs up.
 func (e *Environment) Invoke(ctx context.Context, inv lambda.Invocation, tail bool, watch Watch) (lambda.Result, error) {
-	r := &run{env: e, inv: &inv, tail: tail, watch: watch, began: time.Now()}
+	r := &run{env: e, inv: &inv, tail: tail, watch: watch, began: time.Now(), over: make(chan struct{})}
 	r.inv.Deadline = r.began.Add(e.opts.Version.Resources.Timeout)
 	e.mu.Lock()
 	down := e.state == Down
@@ -58,16 +59,21 @@ type run struct {
 	began time.Time
 
 	begun    bool // START is written
+	tracing  *telemetry.Tracing
 	initTook time.Duration
-	attempt  *attempt
+	life     *life
 	exchange *runtimeapi.Exchange
 	deadline *time.Timer
 	late     chan struct{} // closed at the deadline
 	// failed is how the runtime's answer was bad; nil if it was not.
 	failed *failure
 
-	stage atomic.Int32
-	ended chan []byte // takes the log's tail, if somebody waits for it
+	stage    atomic.Int32
+	reported sync.Once     // of the runtime's part
+	produced int           // bytes of its answer
+	over     chan struct{} // closed when the log has its end
+	logTail  []byte        // valid once over is closed
+	reset    chan struct{} // valid then: closed after the reset; nil if there is none
 }
 
 // The stages of a run: until the answer somebody waits in Invoke, who also sees
@@ -80,7 +86,7 @@ const (
 
 func (r *run) invoke(ctx context.Context) (lambda.Result, error) {
 	r.late = make(chan struct{})
-	r.deadline = time.AfterFunc(time.Until(r.inv.Deadline), func() { r.expire(ctx) })
+	r.deadline = time.AfterFunc(time.Until(r.inv.Deadline), r.expire)
 	failed, err := r.hand(ctx)
 	if errors.Is(err, runtimeapi.ErrNotReady) {
 		failed, err = r.handAgain(ctx)
@@ -88,7 +94,7 @@ func (r *run) invoke(ctx context.Context) (lambda.Result, error) {
 	if err != nil {
 		r.deadline.Stop()
 		if r.begun {
-			r.close(r.report())
+			r.close(r.report(time.Now()))
 		}
 		return lambda.Result{}, err
 	}
@@ -96,9 +102,9 @@ func (r *run) invoke(ctx context.Context) (lambda.Result, error) {
 		failed = r.await()
 	}
 	if failed != nil {
-		return r.fail(ctx, failed), nil
+		return r.fail(failed), nil
 	}
-	return r.respond(ctx), nil
+	return r.respond(), nil
 }
 
 // hand gives the event to the runtime, after another init where one is needed.
@@ -117,36 +123,22 @@ func (r *run) hand(ctx context.Context) (*failure, error) {
 	return nil, r.deliver()
 }
 
-// handAgain is hand after the runtime went away although it had asked for an
-// event; or after it has let the deadline pass without reading the event.
+// handAgain is hand after the runtime or an extension went away although it had
+// asked for an event; or after it has let the deadline pass without reading it.
 func (r *run) handAgain(ctx context.Context) (*failure, error) {
-	select {
-	case <-r.late:
-		return timedOut(r.env.opts.Version.Resources.Timeout), nil
-	default:
+	if isClosed(r.late) {
+		return r.timedOut(), nil
 	}
-	if err := r.env.reset(ctx); err != nil {
+	if err := r.env.reset(ctx, afterFailure); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrGone, err)
 	}
 	return r.hand(ctx)
 }
 
-// begin writes START, once.
-func (r *run) begin() {
-	if !r.begun {
-		if r.tail {
-			r.env.stream.BeginTail()
-		}
-		r.env.stream.Emit(telemetry.Start{RequestID: r.inv.RequestID, Version: r.env.opts.Version.Number})
-		r.begun = true
-	}
-}
-
-// close writes END and REPORT, and returns the tail, if it was asked for.
-func (r *run) close(report telemetry.Report) []byte {
-	r.env.stream.Emit(telemetry.End{RequestID: r.inv.RequestID})
-	r.env.stream.Emit(report)
-	return r.env.stream.Tail()
+func (r *run) timedOut() *failure {
+	f := timedOut(r.env.opts.Version.Resources.Timeout)
+	f.at = r.inv.Deadline
+	return f
 }
 
 // free lets the environment go.
@@ -155,33 +147,27 @@ func (r *run) free(reusable bool) {
 	r.watch.Free(reusable)
 }
 
-// revive resets an environment whose runtime ended while it was idle.
+// revive resets an environment in which something ended while it was idle.
 func (r *run) revive(ctx context.Context) error {
 	e := r.env
-	e.mu.Lock()
-	a := e.runtime
-	ready := (e.state == Idle || e.state == Frozen) && a != nil
-	e.mu.Unlock()
-	if !ready {
+	if state := e.State(); state != Idle && state != Frozen {
 		return nil
 	}
-	select {
-	case <-a.process.Exited():
-		e.logger.Debug("runtime ended while idle")
-		return e.reset(ctx)
-	default:
+	if !e.life.Load().dead() {
 		return nil
 	}
+	e.logger.Debug("process ended while idle")
+	return e.reset(ctx, afterFailure)
 }
 
 // deliver hands the event to the runtime.
 func (r *run) deliver() error {
 	var err error
-	if r.attempt, r.initTook, err = r.env.occupy(); err != nil {
+	if r.life, r.initTook, err = r.env.occupy(); err != nil {
 		return fmt.Errorf("%w: %w", ErrGone, err)
 	}
 	r.begin()
-	x, err := r.attempt.api.Deliver(*r.inv)
+	x, err := r.life.api.Deliver(*r.inv)
 	if err != nil {
 		return err
 	}
@@ -189,97 +175,90 @@ func (r *run) deliver() error {
 	return nil
 }
 
-// await waits for the runtime's answer, until the deadline or its end.
+// await waits for the runtime's answer, until the deadline or a failure.
 func (r *run) await() *failure {
 	responded := r.exchange.Responded()
 	select {
 	case <-responded:
 		return nil
-	case <-r.attempt.process.Exited():
-		settle(responded)
-		select {
-		case <-responded:
-			return nil
-		default:
-			return exited(r.attempt.process.Status())
-		}
+	case <-r.life.over:
 	case <-r.late:
-		return timedOut(r.env.opts.Version.Resources.Timeout)
+	}
+	switch {
+	case isClosed(responded): // it came first, or at the same moment
+		return nil
+	case isClosed(r.life.over):
+		return r.life.fault
+	default:
+		return r.timedOut()
 	}
 }
 
 // expire is the deadline. It frees an invoker that is stuck with an event which
 // the runtime does not read.
-func (r *run) expire(ctx context.Context) {
+func (r *run) expire() {
 	close(r.late)
 	if r.stage.Load() == stageWaiting {
-		r.env.mu.Lock()
-		a := r.env.runtime
-		r.env.mu.Unlock()
-		if a != nil {
-			a.api.Cut()
+		if l := r.env.life.Load(); l != nil {
+			l.api.Cut()
 		}
 	}
-	r.conclude(ctx, timedOut(r.env.opts.Version.Resources.Timeout))
+	r.conclude(r.timedOut())
 }
 
 // respond makes the result of an invocation that the runtime has answered. What
 // comes after goes on behind the caller's back, unless the caller wants the log.
-func (r *run) respond(ctx context.Context) lambda.Result {
-	result := r.result(r.exchange.Outcome())
-	if r.tail {
-		r.ended = make(chan []byte, 1)
-	} else {
+func (r *run) respond() lambda.Result {
+	outcome := r.exchange.Outcome()
+	result := r.result(outcome)
+	r.produced = len(outcome.Payload)
+	if !r.tail {
 		r.watch.Responded()
 	}
-	r.drain(ctx)
+	r.drain()
 	if r.tail {
-		result.LogTail = <-r.ended
+		<-r.over
+		result.LogTail = r.logTail
+		r.awaitReset()
 	}
 	return result
 }
 
-// drain lets the run end by itself: when the runtime asks for the next event, at
-// the deadline, or with the runtime's process.
-func (r *run) drain(ctx context.Context) {
-	r.attempt.draining.Store(r)
+// drain lets the run end by itself: when the runtime and the extensions have asked
+// for the next event, at the deadline, or with the first failure.
+func (r *run) drain() {
+	r.life.draining.Store(r)
 	r.stage.Store(stageDraining)
-	select { // what came before the stage was changed has found nothing to do
-	case <-r.late:
-		r.conclude(ctx, timedOut(r.env.opts.Version.Resources.Timeout))
-	case <-r.attempt.process.Exited():
-		r.abandon()
-	default:
+	// What came before the stage was changed has found nothing to do.
+	switch {
+	case isClosed(r.late):
+		r.conclude(r.timedOut())
+	case isClosed(r.life.over):
+		r.conclude(r.life.fault)
 	}
-	r.exchange.WhenIdle(func() { r.conclude(ctx, nil) })
-}
-
-// abandon ends a run whose runtime has ended after its answer, unless its request
-// for the next event is still on its way to us.
-func (r *run) abandon() {
-	time.AfterFunc(settleTime, func() {
-		r.conclude(context.Background(), exited(r.attempt.process.Status()))
-	})
+	if r.life.told {
+		r.exchange.WhenRuntimeDone(func() {
+			r.life.flush()
+			r.runtimeDone(nil)
+		})
+	}
+	r.exchange.WhenIdle(func() { r.conclude(nil) })
 }
 
 // conclude ends a draining run, once.
-func (r *run) conclude(ctx context.Context, failed *failure) {
+func (r *run) conclude(failed *failure) {
 	if !r.stage.CompareAndSwap(stageDraining, stageEnded) {
 		return
 	}
-	r.attempt.draining.Store(nil) // or the event would be kept until the next one
-	var tail []byte
-	if failed != nil {
-		if r.failed != nil && r.failed.body == nil {
-			failed = r.failed // the first failure counts: a runtime may exit for its sake
-		}
-		tail = r.end(ctx, failed)
-	} else {
-		tail = r.finish()
+	r.life.draining.Store(nil) // or the event would be kept until the next one
+	if failed == nil {
+		r.finish()
+		return
 	}
-	if r.ended != nil {
-		r.ended <- tail
+	if r.failed != nil && r.failed.body == nil {
+		failed = r.failed // the first failure counts: a runtime may exit for its sake
 	}
+	r.end(failed)
 }
 
 // result turns what the runtime posted into what the caller gets.
@@ -288,97 +267,50 @@ func (r *run) result(o runtimeapi.Outcome) lambda.Result {
 	case o.Failure != nil:
 		r.failed = posted(o.Failure)
 	case o.TooLarge > 0:
-		r.failed = &failure{errorType: typeTooLarge, status: statusError, message: fmt.Sprintf(
+		r.failed = &failure{errorType: typeTooLarge, status: telemetry.Error, message: fmt.Sprintf(
 			"Response payload size exceeded maximum allowed payload size (%d bytes).", lambda.MaxResponsePayload)}
 	case o.Truncated:
-		r.failed = &failure{errorType: typeTruncated, status: statusError, message: "Response was truncated"}
+		r.failed = &failure{errorType: typeTruncated, status: telemetry.Error, message: "Response was truncated"}
 	case o.BadMode:
-		r.failed = &failure{errorType: typeBadMode, status: statusError, message: "Invalid response mode header"}
+		r.failed = &failure{errorType: typeBadMode, status: telemetry.Error, message: "Invalid response mode header"}
 	default:
 		return lambda.Result{Payload: o.Payload}
 	}
-	return lambda.Result{
-		Payload:       r.failed.payload(r.inv.RequestID),
-		FunctionError: lambda.Unhandled,
-		ErrorType:     r.failed.errorType,
-	}
+	return r.answer(r.failed)
 }
 
-// finish writes the end of the log and lets the environment go.
-func (r *run) finish() []byte {
-	e := r.env
-	r.deadline.Stop()
-	report := r.report()
-	if failed := r.failed; failed != nil && failed.body == nil {
-		// What the function itself reports is no failure of its environment, and
-		// REPORT does not show it.
-		report.Status, report.ErrorType = failed.status, failed.errorType
-	}
-	e.capture.Flush()
-	tail := r.close(report)
-	err := e.to(invokeEnds)
-	r.free(err == nil)
-	return tail
-}
-
-// fail ends an invocation that the runtime did not answer.
-func (r *run) fail(ctx context.Context, f *failure) lambda.Result {
+// answer is what the caller of a failed invocation gets.
+func (r *run) answer(f *failure) lambda.Result {
 	return lambda.Result{
-		LogTail:       r.end(ctx, f),
 		Payload:       f.payload(r.inv.RequestID),
 		FunctionError: lambda.Unhandled,
 		ErrorType:     f.errorType,
 	}
 }
 
-// resetGrace is how long the caller of a failed invocation waits for the reset,
-// which usually takes milliseconds. So his next invocation finds this environment
-// free, with what it has in /tmp, and no other one is started beside it.
-const resetGrace = time.Second
-
-// end writes the end of a failed invocation's log and resets the environment; a
-// reset that takes long goes on behind the caller's back.
-func (r *run) end(ctx context.Context, f *failure) []byte {
+// finish writes the end of the log and lets the environment go.
+func (r *run) finish() {
 	e := r.env
-	e.capture.Flush()
-	if record := f.record(r.inv.RequestID); record != nil {
-		e.stream.Emit(record)
-	}
-	report := r.report()
-	report.Status = f.status
-	if f.status != statusTimeout {
-		report.ErrorType = f.errorType
-	}
-	tail := r.close(report)
 	r.deadline.Stop()
-	done := make(chan struct{})
-	go func() { // ends before running does
-		defer close(done)
-		err := e.reset(ctx)
-		if err != nil {
-			e.logger.Debug("environment not reset", "error", err)
-		}
-		r.free(err == nil)
-	}()
-	grace := time.NewTimer(resetGrace)
-	defer grace.Stop()
-	select {
-	case <-done:
-	case <-grace.C:
+	r.life.flush()
+	r.runtimeDone(nil)
+	report := r.report(time.Now())
+	if failed := r.failed; failed != nil && failed.body == nil {
+		// What the function itself reports is no failure of its environment, and
+		// REPORT does not show it.
+		report.Status, report.ErrorType = failed.status, failed.errorType
 	}
-	return tail
+	r.logTail = r.close(report)
+	err := e.to(invokeEnds)
+	close(r.over)
+	r.free(err == nil)
 }
 
-func (r *run) report() telemetry.Report {
-	e := r.env
-	var peak int64
-	if bytes, err := e.box.MemoryPeak(); err == nil {
-		peak = bytes
-	}
-	v := e.opts.Version.Resources
-	return telemetry.Report{
-		RequestID: r.inv.RequestID,
-		Status:    telemetry.Success,
-		Metrics:   telemetry.NewReportMetrics(time.Since(r.began), r.initTook, v.Timeout, v.MemoryMB, peak),
-	}
+// fail ends an invocation that the runtime did not answer.
+func (r *run) fail(f *failure) lambda.Result {
+	r.end(f)
+	result := r.answer(f)
+	result.LogTail = r.logTail
+	r.awaitReset()
+	return result
 }

@@ -16,6 +16,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"syscall"
 
 	"thaw/internal/sandbox"
 )
@@ -29,6 +30,8 @@ type Options struct {
 	// Programs by their absolute path inside. A path that is not there gives
 	// ErrExec with the text "no such file or directory".
 	Programs map[string]Program
+	// ExecErrors are paths whose execution the kernel refuses, and its reasons.
+	ExecErrors map[string]syscall.Errno
 	// Create, if set, is asked before each sandbox; its error is Create's.
 	Create func(sandbox.Spec) error
 	// Leftovers is what Recover reports.

@@ -117,6 +117,9 @@ func (s *Sandbox) Start(ctx context.Context, spec sandbox.Process) (sandbox.Runn
 	if s.dead {
 		return nil, fmt.Errorf("start %q: %w", spec.Path, sandbox.ErrDestroyed)
 	}
+	if errno, refused := s.driver.options.ExecErrors[spec.Path]; refused {
+		return nil, sandbox.ExecError(errno)
+	}
 	if !found {
 		return nil, sandbox.ExecError(syscall.ENOENT)
 	}
