@@ -30,12 +30,13 @@ type spec struct {
 	zip                  []byte
 	memory, timeout, tmp int32 // MB, seconds, MB
 	env                  map[string]string
+	layers               []string // ARNs of layer versions
 }
 
 func (sp spec) input(name string) *lambda.CreateFunctionInput {
 	in := &lambda.CreateFunctionInput{
 		FunctionName: aws.String(name), Role: aws.String(role), Handler: aws.String(sp.handler),
-		Runtime: types.Runtime(sp.runtime), Code: &types.FunctionCode{ZipFile: sp.zip},
+		Runtime: types.Runtime(sp.runtime), Code: &types.FunctionCode{ZipFile: sp.zip}, Layers: sp.layers,
 	}
 	if sp.memory != 0 {
 		in.MemorySize = aws.Int32(sp.memory)
