@@ -87,13 +87,22 @@ func (m Milliseconds) MarshalJSON() ([]byte, error) {
 // Span is one part of a phase.
 type Span struct {
 	Name       string       `json:"name"` // responseLatency, responseDuration, runtimeOverhead, extensionOverhead
-	Start      string       `json:"start"`
+	Start      Moment       `json:"start"`
 	DurationMs Milliseconds `json:"durationMs"`
 }
 
 // NewSpan makes a span.
 func NewSpan(name string, start time.Time, took time.Duration) Span {
-	return Span{Name: name, Start: start.UTC().Format(TimeFormat), DurationMs: Milliseconds(took)}
+	return Span{Name: name, Start: Moment(start), DurationMs: Milliseconds(took)}
+}
+
+// Moment is a time that JSON shows in TimeFormat. It is written only for those
+// who read it: most events have no reader.
+type Moment time.Time
+
+// MarshalJSON renders the time.
+func (m Moment) MarshalJSON() ([]byte, error) {
+	return json.Marshal(time.Time(m).UTC().Format(TimeFormat))
 }
 
 // Tracing names the trace that an event belongs to.
