@@ -90,7 +90,10 @@ fresh:
 generate:
 	@tools/prerequisites.sh generate
 	@tools/venv.sh build/venv
-	PATH=$(CURDIR)/build/venv/bin:$$PATH go run ./tools/awsapigen -wheel "$$(tools/awsapigen/fetch.sh build/model)" -overlay tools/awsapigen/lambda.json -out internal/awsapi/gen/lambda
+	for service in lambda logs; do \
+		PATH=$(CURDIR)/build/venv/bin:$$PATH go run ./tools/awsapigen -wheel "$$(tools/awsapigen/fetch.sh build/model)" \
+			-overlay tools/awsapigen/$$service.json -out internal/awsapi/gen/$$service || exit 1; \
+	done
 
 lint:
 	@unformatted=$$(gofmt -l cmd internal test tools examples 2>/dev/null); \

@@ -21,7 +21,7 @@ type Response struct {
 // Encode makes the answer of an operation. Output is what NewOutput makes, or
 // nil for an operation without one. A blob that is the whole body is not copied.
 func (c *Codec) Encode(op *Operation, output any) *Response {
-	resp := &Response{Status: op.Status, Header: http.Header{"Content-Type": {"application/json"}}}
+	resp := &Response{Status: op.Status, Header: http.Header{"Content-Type": {c.service.contentType()}}}
 	if !op.HasOutput || output == nil {
 		return resp
 	}

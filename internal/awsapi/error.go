@@ -29,6 +29,9 @@ func (c *Codec) EncodeError(err error) *Response {
 	if fault == nil {
 		fault = &Fault{Code: told.Code, Status: http.StatusInternalServerError, MessageKey: "Message"}
 	}
+	if c.service.Target != "" {
+		return c.targetError(fault, told)
+	}
 	resp := &Response{Status: fault.Status, Header: http.Header{
 		"Content-Type":     {"application/json"},
 		"X-Amzn-Errortype": {told.Code},

@@ -113,7 +113,11 @@ type Fault struct {
 
 // Service is the tables of one service.
 type Service struct {
-	Name       string // "lambda", as in signatures
+	Name string // "lambda", as in signatures
+	// Target is set for services of awsJson 1.1: the header X-Amz-Target chooses the
+	// operation, "Target.Operation", and all members travel in the body. Other
+	// services speak restJson1.
+	Target     string
 	Shapes     []Shape
 	Operations []Operation
 	Faults     []Fault // sorted by Code

@@ -22,6 +22,9 @@ type emitter struct {
 }
 
 func emit(m *model) (map[string][]byte, error) {
+	if p := m.Metadata; p.Protocol == "json" && p.JSONVersion != "1.1" {
+		return nil, fmt.Errorf("protocol %s %s is not one of package awsapi", p.Protocol, p.JSONVersion)
+	}
 	e := &emitter{model: m}
 	used := map[string]bool{}
 	for _, name := range sortedKeys(m.Operations) {
@@ -126,9 +129,17 @@ import "thaw/internal/awsapi"
 
 // Service returns the tables. They are shared and must not be changed.
 func Service() *awsapi.Service {
-	return &awsapi.Service{Name: %[1]q, Shapes: shapes[:], Operations: operations[:], Faults: faults[:]}
+	return &awsapi.Service{Name: %[1]q, %[3]sShapes: shapes[:], Operations: operations[:], Faults: faults[:]}
 }
-`, e.signingName(), e.pkg())
+`, e.signingName(), e.pkg(), e.target())
+}
+
+// target names the service in the header that chooses an operation of awsJson.
+func (e *emitter) target() string {
+	if e.Metadata.TargetPrefix == "" {
+		return ""
+	}
+	return fmt.Sprintf("Target: %q, ", e.Metadata.TargetPrefix)
 }
 
 func (e *emitter) signingName() string {
@@ -155,7 +166,11 @@ func (e *emitter) operations() string {
 	b.WriteString(")\n\nvar operations = [...]awsapi.Operation{\n")
 	for _, name := range names {
 		op := e.Operations[name]
-		fmt.Fprintf(&b, "\t{Name: Op%s, Method: %q, Path: %q, Status: %d, MaxBody: %d", name, op.HTTP.Method, op.HTTP.RequestURI, op.HTTP.ResponseCode, op.maxBody)
+		status := op.HTTP.ResponseCode
+		if status == 0 {
+			status = 200 // what a model that does not say it means
+		}
+		fmt.Fprintf(&b, "\t{Name: Op%s, Method: %q, Path: %q, Status: %d, MaxBody: %d", name, op.HTTP.Method, op.HTTP.RequestURI, status, op.maxBody)
 		if op.Input != nil {
 			fmt.Fprintf(&b, ",\nInput: Shape%[1]s, NewInput: func() any { return new(%[1]s) }", op.Input.Shape)
 		}

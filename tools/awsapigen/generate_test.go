@@ -18,11 +18,18 @@ func TestGeneratedCodeIsCurrent(t *testing.T) {
 	if err != nil || len(wheels) == 0 {
 		missing(t, "no model in build/model: tools/awsapigen/fetch.sh build/model fetches it")
 	}
-	files, err := generate(pinned(t, wheels), "lambda.json")
+	wheel := pinned(t, wheels)
+	for _, service := range []string{"lambda", "logs"} {
+		t.Run(service, func(t *testing.T) { current(t, wheel, service) })
+	}
+}
+
+func current(t *testing.T, wheel, service string) {
+	files, err := generate(wheel, service+".json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	const dir = "../../internal/awsapi/gen/lambda"
+	dir := "../../internal/awsapi/gen/" + service
 	committed, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil {
 		t.Fatal(err)
@@ -133,6 +140,7 @@ func TestEmitRefuses(t *testing.T) {
 		{"a pattern that cannot be matched", func(m *model) { m.Shapes["Name"].Pattern = "(?=a)" }, "shape Name: compile pattern"},
 		{"a shape that is not there", func(m *model) { delete(m.Shapes, "Name") }, `no shape "Name"`},
 		{"an unknown type", func(m *model) { m.Shapes["Name"].Type = "bigInteger" }, "unknown type"},
+		{"another version of JSON", func(m *model) { m.Metadata.Protocol, m.Metadata.JSONVersion = "json", "1.0" }, "protocol json 1.0"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -13,9 +13,12 @@ import (
 
 // model is what botocore's service-2.json says, less its prose.
 type model struct {
-	Metadata   struct{ SigningName, EndpointPrefix, ServiceID string } `json:"metadata"`
-	Operations map[string]*operation                                   `json:"operations"`
-	Shapes     map[string]*shape                                       `json:"shapes"`
+	Metadata struct {
+		SigningName, EndpointPrefix, ServiceID string
+		Protocol, JSONVersion, TargetPrefix    string
+	} `json:"metadata"`
+	Operations map[string]*operation `json:"operations"`
+	Shapes     map[string]*shape     `json:"shapes"`
 
 	source string // "botocore 1.43.127"
 	extra  map[string]fault
