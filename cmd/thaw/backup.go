@@ -229,12 +229,12 @@ func (s *server) serveBackup() http.Handler {
 		case turn <- struct{}{}:
 			defer func() { <-turn }()
 		default:
-			refuseBackup(w, http.StatusConflict, "ResourceConflictException", "Another backup is running.")
+			refuseOwn(w, http.StatusConflict, "ResourceConflictException", "Another backup is running.")
 			return
 		}
 		keys, err := os.ReadFile(filepath.Join(s.config.Data, iam.FileName))
 		if r.Method != http.MethodGet || err != nil {
-			refuseBackup(w, http.StatusInternalServerError, "ServiceException", "A backup is read by GET, and needs "+iam.FileName+".")
+			refuseOwn(w, http.StatusInternalServerError, "ServiceException", "A backup is read by GET, and needs "+iam.FileName+".")
 			return
 		}
 		s.code.reading.RLock()
@@ -252,7 +252,8 @@ func (s *server) serveBackup() http.Handler {
 	})
 }
 
-func refuseBackup(w http.ResponseWriter, status int, code, text string) {
+// refuseOwn is a refusal of Thaw's own endpoints, in the service's form.
+func refuseOwn(w http.ResponseWriter, status int, code, text string) {
 	w.Header().Set("X-Amzn-ErrorType", code)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)

@@ -45,6 +45,7 @@ func newFakeServer(t *testing.T, accessKey, dataDir string) *httptest.Server {
 	mux.HandleFunc("POST /2015-03-31/functions/{name}/invocations", f.invoke)
 	mux.HandleFunc("GET /_thaw/logs/{name}", f.logs)
 	mux.HandleFunc("GET /_thaw/backup", f.backup)
+	mux.HandleFunc("GET /_thaw/usage", f.usage)
 	server := httptest.NewServer(f.authorised(mux))
 	t.Cleanup(server.Close)
 	return server

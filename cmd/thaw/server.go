@@ -36,6 +36,7 @@ import (
 	"thaw/internal/store/mirror"
 	"thaw/internal/store/sealed"
 	"thaw/internal/telemetry/logs"
+	"thaw/internal/telemetry/usage"
 	"thaw/internal/vault"
 )
 
@@ -55,6 +56,7 @@ type server struct {
 	driver   *native.Driver
 	runtimes *runtimes.Catalogue
 	logs     *logs.Store
+	usage    *usage.Store
 	guests   *guests
 	pools    *pool.Pools
 	control  *control.Control
@@ -198,7 +200,7 @@ func (s *server) open(ctx context.Context) error {
 		return fmt.Errorf("make data directory: %w", err)
 	}
 	for _, step := range []func(context.Context) error{
-		s.openState, s.openSandboxes, s.openGuests, s.openPools, s.openAPI,
+		s.openState, s.openUsage, s.openSandboxes, s.openGuests, s.openPools, s.openAPI,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -422,6 +424,7 @@ func (s *server) openAPI(context.Context) error {
 	s.guests.serve(api)
 	own := api.Verified(apilogs.New(apilogs.Options{Store: s.logs, Group: s.logGroup}))
 	backups := api.Verified(s.serveBackup())
+	used := api.Verified(s.serveUsage())
 	s.http = &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			switch {
@@ -429,6 +432,8 @@ func (s *server) openAPI(context.Context) error {
 				s.whileOpen(own, w, r)
 			case r.URL.Path == backupPath:
 				backups.ServeHTTP(w, r)
+			case r.URL.Path == usagePath:
+				used.ServeHTTP(w, r)
 			default:
 				api.ServeHTTP(w, r)
 			}

@@ -14,6 +14,7 @@ import (
 	"thaw/internal/backup"
 	"thaw/internal/iam"
 	"thaw/internal/store/memory"
+	"thaw/internal/telemetry/usage"
 	"thaw/internal/vault"
 )
 
@@ -98,6 +99,28 @@ func (f *fakeServer) backup(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		panic(err)
 	}
+}
+
+// usage gives as many days as were asked for, at most two, of the function that was
+// asked for or of all three.
+func (f *fakeServer) usage(w http.ResponseWriter, r *http.Request) {
+	var days []usage.Day
+	wanted, _ := strconv.Atoi(r.URL.Query().Get("days"))
+	for back := min(wanted, 2); back > 0; back-- {
+		day := usage.Day{Date: "2026-01-0" + strconv.Itoa(4-back)}
+		for i, name := range []string{"", "hello", "nightly"} {
+			if only := r.URL.Query().Get("function"); only == "" || only == name {
+				n := uint64(10*back + i)
+				day.Functions = append(day.Functions, usage.Function{Name: name, Totals: usage.Totals{
+					Invocations: n, Errors: uint64(i), BilledMS: 100 * n, InitMS: n, MBMS: 12800 * n, InitMBMS: 128 * n,
+				}})
+			}
+		}
+		if len(day.Functions) > 0 {
+			days = append(days, day)
+		}
+	}
+	answer(w, http.StatusOK, usagePage{days})
 }
 
 // TestKeysAreHidden holds the transcripts' own normalisation: a secret in a golden
