@@ -70,7 +70,7 @@ var house = []row{
 	},
 	{
 		folder:  "internal/linux",
-		modules: []string{"golang.org/x/sys", "golang.org/x/net/bpf", "github.com/vishvananda"},
+		modules: []string{"golang.org/x/sys", "golang.org/x/net/bpf", "github.com/vishvananda", "github.com/google/nftables"},
 		why:     "kernel mechanism, without a word of the service",
 	},
 	{
