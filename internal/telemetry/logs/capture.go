@@ -87,7 +87,7 @@ func (c *Capture) Close() error {
 func (c *Capture) Flush() {
 	c.stream.mu.Lock()
 	defer c.stream.mu.Unlock()
-	c.drain()
+	c.drain(c.stream.opts.Now())
 }
 
 // Cut is Flush after all that wrote was killed: what is unfinished stays so, and
@@ -100,17 +100,19 @@ func (c *Capture) Cut() {
 func (c *Capture) cut() {
 	c.stream.mu.Lock()
 	defer c.stream.mu.Unlock()
-	c.framer.end()
-	c.lines.end()
-	c.stream.tellDropped()
+	now := c.stream.opts.Now()
+	c.framer.end(now)
+	c.lines.end(now)
+	c.stream.tellDropped(now)
 }
 
 // read takes bytes whenever the pipe has some; all pipes are drained at each turn.
 func (c *Capture) read(p Pipe) {
 	for p.Wait() == nil {
 		c.stream.mu.Lock()
-		open := c.drain()
-		pause := c.stream.intake.pause(c.stream.opts.Now())
+		now := c.stream.opts.Now()
+		open := c.drain(now)
+		pause := c.stream.intake.pause(now)
 		c.stream.mu.Unlock()
 		if !open || !c.rest(pause) {
 			return
@@ -137,13 +139,13 @@ func (c *Capture) rest(d time.Duration) bool {
 // output and emitted after it: what was printed before a record was framed is in
 // the output's pipe by the time the record is in the other. The caller holds the
 // stream's lock.
-func (c *Capture) drain() bool {
+func (c *Capture) drain(now time.Time) bool {
 	open := true
 	if c.frames != nil {
-		open = c.empty(c.frames, c.framer.write)
+		open = c.empty(c.frames, func(b []byte) { c.framer.write(b) })
 	}
-	open = c.empty(c.output, c.lines.write) && open
-	c.framer.take()
+	open = c.empty(c.output, func(b []byte) { c.lines.write(b, now) }) && open
+	c.framer.take(now)
 	return open
 }
 

@@ -15,7 +15,7 @@ import (
 
 type pens struct{ output, frames io.WriteCloser }
 
-func capture(t *testing.T, s *logs.Stream) (*logs.Capture, pens) {
+func capture(t testing.TB, s *logs.Stream) (*logs.Capture, pens) {
 	t.Helper()
 	or, ow, err := pipe.Open()
 	if err != nil {

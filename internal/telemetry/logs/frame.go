@@ -34,7 +34,7 @@ const (
 func (f *framer) write(b []byte) { f.buf = append(f.buf, b...) }
 
 // take emits what is complete.
-func (f *framer) take() {
+func (f *framer) take(now time.Time) {
 	b := f.buf
 	for {
 		if !f.within {
@@ -42,7 +42,7 @@ func (f *framer) take() {
 				break
 			}
 			if !f.header(b) {
-				f.stream.function.write(b)
+				f.stream.function.write(b, now)
 				b = nil
 				break
 			}
@@ -52,7 +52,7 @@ func (f *framer) take() {
 		if len(b) < n {
 			break
 		}
-		f.message(b[:n])
+		f.message(b[:n], now)
 		b = b[n:]
 		f.rest -= n
 		f.within = f.rest > 0
@@ -78,23 +78,18 @@ func (f *framer) header(b []byte) bool {
 }
 
 // end emits what has come of a record whose writer was killed.
-func (f *framer) end() {
+func (f *framer) end(now time.Time) {
 	if f.within {
-		f.message(f.buf)
+		f.message(f.buf, now)
 	}
 	f.buf, f.within, f.rest = nil, false, 0
 }
 
-// message emits a message as one event, at the time that its writer names; but no
-// later than now, because the writer can name any.
-func (f *framer) message(b []byte) {
-	f.stream.function.end()
+// message emits a message as one event, at the time that its writer names.
+func (f *framer) message(b []byte, now time.Time) {
+	f.stream.function.end(now)
 	if len(b) == 0 || b[len(b)-1] != '\n' {
 		b = append(b[:len(b):len(b)], '\n')
 	}
-	at := f.stream.opts.Now()
-	if f.at.Before(at) {
-		at = f.at
-	}
-	f.stream.line(at, b, f.level, false)
+	f.stream.line(b, printed{now: now, at: f.at, level: f.level})
 }

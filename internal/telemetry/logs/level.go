@@ -3,6 +3,7 @@ package logs
 import (
 	"encoding/json"
 	"strings"
+	"time"
 
 	"thaw/internal/telemetry"
 )
@@ -102,19 +103,42 @@ func jsonLine(e telemetry.Event) string {
 	return string(append(b, '\n'))
 }
 
-// inspect tells whether a line is a JSON object, and its level: that of its
-// frame, or what its key "level" names.
-func inspect(text []byte, frame string) (object bool, name string) {
+// inspect tells whether a line is a JSON object, its level and its time. The
+// level is that of its frame, or what its key "level" names; the service takes
+// the latter only of lines that have a time too, in RFC 3339, zero otherwise.
+func inspect(text []byte, frame string) (object bool, level string, at time.Time) {
 	var line struct {
-		Level any `json:"level"`
+		Level     any `json:"level"`
+		Timestamp any `json:"timestamp"` // of Node.js, Python, Java, .NET
+		Time      any `json:"time"`      // of Go's slog
 	}
 	if !startsObject(text) || json.Unmarshal(text, &line) != nil {
-		return false, frame
+		return false, frame, time.Time{}
 	}
-	if name, ok := line.Level.(string); ok && frame == "" {
-		return true, strings.ToUpper(name)
+	if frame != "" {
+		return true, frame, time.Time{}
 	}
-	return true, frame
+	at = stampOf(line.Timestamp)
+	if at.IsZero() {
+		at = stampOf(line.Time)
+	}
+	if name, ok := line.Level.(string); ok && !at.IsZero() {
+		level = strings.ToUpper(name)
+	}
+	return true, level, at
+}
+
+// stampOf reads a time in RFC 3339, zero if it is none.
+func stampOf(v any) time.Time {
+	text, ok := v.(string)
+	if !ok {
+		return time.Time{}
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return time.Time{}
+	}
+	return at
 }
 
 func startsObject(text []byte) bool {

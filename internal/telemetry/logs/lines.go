@@ -16,90 +16,99 @@ type lines struct {
 }
 
 // write takes bytes as they come.
-func (l *lines) write(b []byte) {
+func (l *lines) write(b []byte, now time.Time) {
 	for len(b) > 0 {
-		if l.stream.limit.shut(l.stream.opts.Now()) {
-			b = l.skip(b)
-			continue
+		if l.stream.limit.shut(now) {
+			l.skip(b, now)
+			return
 		}
 		end := bytes.IndexByte(b, '\n')
 		if end < 0 {
-			l.hold(b)
+			l.hold(b, now)
 			return
 		}
 		if len(l.open) == 0 && end < MaxEvent {
-			l.emit(b[:end+1])
+			l.emit(b[:end+1], now)
 		} else {
-			l.hold(b[:end+1])
-			l.emitOpen()
+			l.hold(b[:end+1], now)
+			l.emitOpen(now)
 		}
 		b = b[end+1:]
 	}
 }
 
 // skip drops all finished lines at once, which costs less than to look at each:
-// code that prints without end is not to cost more than its share. It returns
-// what begins the next line.
-func (l *lines) skip(b []byte) []byte {
-	last := bytes.LastIndexByte(b, '\n')
-	if last < 0 {
-		l.hold(b)
-		return nil
+// code that prints without end is not to cost more than its share. What begins
+// the next line is held.
+func (l *lines) skip(b []byte, now time.Time) {
+	if last := bytes.LastIndexByte(b, '\n'); last >= 0 {
+		l.stream.limit.drop(bytes.Count(b[:last+1], []byte{'\n'}), len(l.open)+last+1)
+		l.open = l.open[:0]
+		b = b[last+1:]
 	}
-	l.stream.limit.drop(bytes.Count(b[:last+1], []byte{'\n'}), len(l.open)+last+1)
-	l.open = l.open[:0]
-	l.hold(b[last+1:])
-	return nil
+	l.hold(b, now)
 }
 
 // hold adds to the unfinished line, cutting it where it grows too long.
-func (l *lines) hold(b []byte) {
+func (l *lines) hold(b []byte, now time.Time) {
 	for len(l.open)+len(b) > MaxEvent {
 		room := MaxEvent - len(l.open)
 		l.open = append(l.open, b[:room]...)
 		b = b[room:]
-		l.emitOpen()
+		l.emitOpen(now)
 	}
 	l.open = append(l.open, b...)
 }
 
 // end ends a line that was left open.
-func (l *lines) end() {
+func (l *lines) end(now time.Time) {
 	if len(l.open) > 0 {
 		l.open = append(l.open, '\n')
-		l.emitOpen()
+		l.emitOpen(now)
 	}
 }
 
 // keepLine is the buffer that is kept for the next unfinished line, in bytes.
 const keepLine = 4 << 10
 
-func (l *lines) emitOpen() {
-	l.emit(l.open)
+func (l *lines) emitOpen(now time.Time) {
+	l.emit(l.open, now)
 	if cap(l.open) > keepLine {
 		l.open = nil
 	}
 	l.open = l.open[:0]
 }
 
-func (l *lines) emit(text []byte) {
-	l.stream.line(l.stream.opts.Now(), text, "", l.extension)
+func (l *lines) emit(text []byte, now time.Time) {
+	l.stream.line(text, printed{now: now, at: now, extension: l.extension})
 }
 
-// line adds what code inside has printed, unless it prints too much. level is
-// that of its frame, if it had one. The caller holds s.mu.
-func (s *Stream) line(at time.Time, text []byte, level string, extension bool) {
-	if !s.limit.take(s.opts.Now(), len(text)) {
+// printed is what is known of a line beside its text.
+type printed struct {
+	now       time.Time // the clock
+	at        time.Time // when it was printed, as far as its writer tells
+	level     string    // of its frame, if it has one
+	extension bool
+}
+
+// line adds what code inside has printed, unless it prints too much. The caller
+// holds s.mu.
+func (s *Stream) line(text []byte, p printed) {
+	if !s.limit.take(p.now, len(text)) {
 		return
 	}
-	s.tellDropped()
-	line := telemetry.Line{Extension: extension, Text: string(text), Level: level}
+	s.tellDropped(p.now)
+	line := telemetry.Line{Extension: p.extension, Text: string(text), Level: p.level}
 	shown := true
 	if s.opts.Format == FormatJSON {
-		line.Object, line.Level = inspect(text, level)
-		shown = extension || levelOr(line.Level, levelInfo) >= s.app
+		var at time.Time
+		line.Object, line.Level, at = inspect(text, p.level)
+		if !at.IsZero() {
+			p.at = at
+		}
+		shown = p.extension || levelOr(line.Level, levelInfo) >= s.app
 	}
-	at = s.stamp(at)
+	at := s.stamp(p.at, p.now)
 	if s.opts.Observe != nil {
 		s.opts.Observe(telemetry.Event{Time: at, Record: line})
 	}
@@ -109,8 +118,8 @@ func (s *Stream) line(at time.Time, text []byte, level string, extension bool) {
 }
 
 // tellDropped tells what was dropped since it was told last. The caller holds s.mu.
-func (s *Stream) tellDropped() {
+func (s *Stream) tellDropped(now time.Time) {
 	if records, bytes := s.limit.dropped(); records > 0 {
-		s.platform(telemetry.LogsDropped{Reason: dropReason, DroppedRecords: records, DroppedBytes: bytes})
+		s.platform(now, telemetry.LogsDropped{Reason: dropReason, DroppedRecords: records, DroppedBytes: bytes})
 	}
 }

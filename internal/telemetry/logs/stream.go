@@ -79,14 +79,15 @@ func (s *Stream) Name() string { return s.opts.Name }
 func (s *Stream) Emit(r telemetry.Record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.function.end()
-	s.tellDropped()
-	s.platform(r)
+	now := s.opts.Now()
+	s.function.end(now)
+	s.tellDropped(now)
+	s.platform(now, r)
 }
 
 // platform tells of a record. The caller holds s.mu.
-func (s *Stream) platform(r telemetry.Record) {
-	e := telemetry.Event{Time: s.stamp(s.opts.Now()), Record: r}
+func (s *Stream) platform(now time.Time, r telemetry.Record) {
+	e := telemetry.Event{Time: s.stamp(now, now), Record: r}
 	if s.opts.Observe != nil {
 		s.opts.Observe(e)
 	}
@@ -134,9 +135,13 @@ func (s *Stream) write(at time.Time, message string) {
 	}
 }
 
-// stamp is the time of an event that says that it happened at t. Events of a
-// stream stay in order, whatever the code inside says of its records.
-func (s *Stream) stamp(t time.Time) time.Time {
+// stamp is the time of an event that says that it happened at t. It is not after
+// now, and events of a stream stay in order, whatever code inside says of its
+// records.
+func (s *Stream) stamp(t, now time.Time) time.Time {
+	if t.After(now) {
+		t = now
+	}
 	if t.Before(s.last) {
 		return s.last
 	}

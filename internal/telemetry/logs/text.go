@@ -108,31 +108,35 @@ func faultLine(at time.Time, r telemetry.Fault) string {
 // reportLine is REPORT and, for an invocation that is traced, the line after it.
 func reportLine(r telemetry.Report, old bool) string {
 	m := r.Metrics
-	var b strings.Builder
-	b.Grow(320)
-	column := func(name, value, unit string) {
-		b.WriteString(name)
-		b.WriteString(value)
-		b.WriteString(unit)
-	}
-	column("REPORT RequestId: ", r.RequestID, "\t")
-	column("Duration: ", milliseconds(m.DurationMs), " ms\t")
-	column("Billed Duration: ", strconv.FormatInt(m.BilledDurationMs, 10), " ms\t")
-	column("Memory Size: ", strconv.Itoa(m.MemorySizeMB), " MB\t")
-	column("Max Memory Used: ", strconv.FormatInt(m.MaxMemoryUsedMB, 10), " MB\t")
+	b := make([]byte, 0, 512) // on the stack, most of the time
+	b = append(b, "REPORT RequestId: "...)
+	b = append(b, r.RequestID...)
+	b = append(b, "\tDuration: "...)
+	b = appendMilliseconds(b, m.DurationMs)
+	b = append(b, " ms\tBilled Duration: "...)
+	b = strconv.AppendInt(b, m.BilledDurationMs, 10)
+	b = append(b, " ms\tMemory Size: "...)
+	b = strconv.AppendInt(b, int64(m.MemorySizeMB), 10)
+	b = append(b, " MB\tMax Memory Used: "...)
+	b = strconv.AppendInt(b, m.MaxMemoryUsedMB, 10)
+	b = append(b, " MB\t"...)
 	if m.InitDurationMs > 0 {
-		column("Init Duration: ", milliseconds(m.InitDurationMs), " ms\t")
+		b = append(b, "Init Duration: "...)
+		b = appendMilliseconds(b, m.InitDurationMs)
+		b = append(b, " ms\t"...)
 	}
 	if m.RestoreDurationMs > 0 {
-		column("Restore Duration: ", milliseconds(m.RestoreDurationMs), " ms\t")
-		column("Billed Restore Duration: ", strconv.FormatInt(m.BilledRestoreDurationMs, 10), " ms\t")
+		b = append(b, "Restore Duration: "...)
+		b = appendMilliseconds(b, m.RestoreDurationMs)
+		b = append(b, " ms\tBilled Restore Duration: "...)
+		b = strconv.AppendInt(b, m.BilledRestoreDurationMs, 10)
+		b = append(b, " ms\t"...)
 	}
 	if columns := statusColumns(r.Status, r.ErrorType); columns != "" && !old {
-		b.WriteString(columns[1:]) // the last column has ended with a tab
+		b = append(b, columns[1:]...) // the last column has ended with a tab
 	}
-	b.WriteByte('\n')
-	b.WriteString(traceLine(r.Tracing))
-	return b.String()
+	b = append(b, '\n')
+	return string(append(b, traceLine(r.Tracing)...))
 }
 
 // traceLine names the trace of an invocation that is sampled.
@@ -156,7 +160,11 @@ func traceLine(t *telemetry.Tracing) string {
 }
 
 func milliseconds(d telemetry.Milliseconds) string {
-	return strconv.FormatFloat(float64(d)/float64(time.Millisecond), 'f', 2, 64)
+	return string(appendMilliseconds(nil, d))
+}
+
+func appendMilliseconds(b []byte, d telemetry.Milliseconds) []byte {
+	return strconv.AppendFloat(b, float64(d)/float64(time.Millisecond), 'f', 2, 64)
 }
 
 // StreamName is the name of an environment's log stream: the day, the version
