@@ -30,6 +30,13 @@ func (r *run) close(report telemetry.Report) []byte {
 	return r.env.stream.Tail()
 }
 
+// logEnds lets the caller who waits for the log's tail go on.
+func (r *run) logEnds() {
+	if r.over != nil {
+		close(r.over)
+	}
+}
+
 // end writes the end of a failed invocation's log and resets the environment
 // behind its back.
 func (r *run) end(f *failure) {
@@ -45,7 +52,7 @@ func (r *run) end(f *failure) {
 	report := r.report(f.moment())
 	report.Status, report.ErrorType = f.status, f.errorType
 	r.logTail, r.reset = r.close(report), make(chan struct{})
-	close(r.over)
+	r.logEnds()
 	go func() { // ends before running does
 		defer close(r.reset)
 		err := e.reset(context.Background(), f.ends())
@@ -77,6 +84,9 @@ func (r *run) awaitReset() {
 // runtimeDone tells, once, that the runtime's part is over: with f set, how it
 // failed.
 func (r *run) runtimeDone(f *failure) {
+	if r.life != nil && !r.life.followed {
+		return
+	}
 	r.reported.Do(func() {
 		record := telemetry.RuntimeDone{RequestID: r.inv.RequestID, Status: telemetry.Success, Tracing: r.tracing}
 		times := runtimeapi.Times{}

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"thaw/internal/lambda"
 	"thaw/internal/telemetry"
+	"thaw/internal/telemetry/logs"
 )
 
 // initLimit bounds the init phase. Where nobody waits for it, it may take as long
@@ -112,9 +114,11 @@ func (l *life) init(ctx context.Context, names []string) (*failure, error) {
 			return failed, err
 		}
 	}
-	for _, x := range l.api.Extensions() {
-		l.told = l.told || len(x.Events) > 0 && x.Events[0] == "INVOKE"
+	extensions := l.api.Extensions()
+	for _, x := range extensions {
+		l.told = l.told || slices.Contains(x.Events, "INVOKE")
 	}
+	l.followed = len(extensions) > 0 || l.env.opts.Observe != nil || l.env.opts.Version.Logging.Format == logs.FormatJSON
 	return nil, nil
 }
 

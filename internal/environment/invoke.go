@@ -29,7 +29,10 @@ type Watch struct {
 //
 // ctx does not end an invocation: the service runs on when its caller hangs up.
 func (e *Environment) Invoke(ctx context.Context, inv lambda.Invocation, tail bool, watch Watch) (lambda.Result, error) {
-	r := &run{env: e, inv: &inv, tail: tail, watch: watch, began: time.Now(), over: make(chan struct{})}
+	r := &run{env: e, inv: &inv, tail: tail, watch: watch, began: time.Now()}
+	if tail {
+		r.over = make(chan struct{})
+	}
 	r.inv.Deadline = r.began.Add(e.opts.Version.Resources.Timeout)
 	e.mu.Lock()
 	down := e.state == Down
@@ -71,7 +74,7 @@ type run struct {
 	stage    atomic.Int32
 	reported sync.Once     // of the runtime's part
 	produced int           // bytes of its answer
-	over     chan struct{} // closed when the log has its end
+	over     chan struct{} // with tail: closed when the log has its end
 	logTail  []byte        // valid once over is closed
 	reset    chan struct{} // valid then: closed after the reset; nil if there is none
 }
@@ -302,7 +305,7 @@ func (r *run) finish() {
 	}
 	r.logTail = r.close(report)
 	err := e.to(invokeEnds)
-	close(r.over)
+	r.logEnds()
 	r.free(err == nil)
 }
 

@@ -32,6 +32,8 @@ type life struct {
 	initDone   bool // the runtime's part of init has been reported
 	// told is set if extensions are told of invocations.
 	told bool
+	// followed is set if somebody may read what the log in text does not show.
+	followed bool
 
 	// over is closed with the first failure, which names what befell the
 	// environment: whatever follows is its consequence.
