@@ -197,7 +197,7 @@ func payloadTooLarge(size int64, invocationType string, limit int64) error {
 // this server, which is for users only. The body must be empty.
 func (h *Handler) Verified(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := h.trust(r); err != nil {
+		if err := h.Trust(r); err != nil {
 			h.fail(w, r, lambda.NewUUID(), err)
 			return
 		}

@@ -130,7 +130,7 @@ func New(o Options) *Handler {
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := lambda.NewUUID()
-	if err := h.trust(r); err != nil {
+	if err := h.Trust(r); err != nil {
 		h.fail(w, r, id, err)
 		return
 	}

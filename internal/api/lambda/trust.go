@@ -11,13 +11,13 @@ import (
 	"thaw/internal/lambda"
 )
 
-// trust refuses, on a server that asks for no signatures, what a web page in a
+// Trust refuses, on a server that asks for no signatures, what a web page in a
 // browser of this machine may have sent. Listening on loopback does not keep
 // that out: any page can send a POST to 127.0.0.1, with an Origin header of its
 // own host; and one whose host's name is made to lead to 127.0.0.1 can read the
 // answers too, with that name in the Host header. Functions have an address of
 // their own for the server, which no browser's connection comes to.
-func (h *Handler) trust(r *http.Request) error {
+func (h *Handler) Trust(r *http.Request) error {
 	if h.verifier != nil {
 		return nil // the page has no key
 	}
