@@ -38,6 +38,7 @@ type deployment struct {
 	memory  int32
 	timeout int32
 	env     map[string]string
+	layers  []string // of flags; nil if there are none
 	wait    time.Duration
 	method  bundleMethod
 }
@@ -63,7 +64,8 @@ with a method handleRequest (compiled here with javac, against lib/*.jar). Of an
 update, whatever no flag names stays as it is. A jar is deployed like a zip.
 
 A directory is zipped such that the same files always give the same package.
---env replaces all the variables of the function.`,
+--env replaces all the variables of the function, --layer all its layers, of
+which the later wins; --layer "" takes them away.`,
 		Example: `  thaw deploy ./hello
   thaw deploy ./hello --name greeter --memory 512 --timeout 30 --env STAGE=test
   thaw deploy build/function.zip --runtime python3.12 --handler app.main`,
@@ -105,6 +107,7 @@ func (d *deployment) addFlags(cmd *cobra.Command, env *[]string, conn *connectio
 	numberFlag(cmd, &d.memory, "memory", 0, 128, lambda.MaxMemoryMB, "memory in `MB`, 128 to 10240")
 	numberFlag(cmd, &d.timeout, "timeout", 0, 1, int32(lambda.MaxTimeout/time.Second), "the longest an invocation may take, in `seconds`, 1 to 900")
 	flags.StringArrayVar(env, "env", nil, "an environment variable as `K=V`; may be repeated")
+	flags.StringArrayVar(&d.layers, "layer", nil, "a layer as `NAME`, the newest version, or NAME:VERSION, or an ARN; may be repeated")
 	durationFlag(cmd, &d.wait, "wait", 5*time.Minute, time.Millisecond, time.Hour, "the longest to wait until the function is ready")
 	completeFlagWith(cmd, "name", conn.completeFunctions(1))
 }
@@ -113,6 +116,9 @@ func (d *deployment) addFlags(cmd *cobra.Command, env *[]string, conn *connectio
 func (d *deployment) complete(env []string) error {
 	var err error
 	if d.env, err = parseVariables(env); err != nil {
+		return err
+	}
+	if err := checkLayerNames(d.layers); err != nil {
 		return err
 	}
 	if d.arch == "" {
@@ -192,6 +198,11 @@ func (d *deployer) deploy(ctx context.Context, runtimes []string) (deployResult,
 	code, err := d.pack(ctx, runtimes)
 	if err != nil {
 		return deployResult{}, err
+	}
+	if d.layers != nil {
+		if d.layers, err = layerARNs(ctx, d.client, d.layers); err != nil {
+			return deployResult{}, err
+		}
 	}
 	if create {
 		err = d.create(ctx, code)
@@ -352,6 +363,7 @@ func (d *deployer) create(ctx context.Context, code []byte) error {
 		Architectures: []types.Architecture{types.Architecture(d.arch)},
 		MemorySize:    optional(d.memory),
 		Timeout:       optional(d.timeout),
+		Layers:        d.layers,
 	}
 	if d.env != nil {
 		input.Environment = &types.Environment{Variables: d.env}
@@ -410,6 +422,9 @@ func (d *deployer) configuration(current *sdk.GetFunctionConfigurationOutput) (i
 	}
 	if d.env != nil {
 		input.Environment, changed = &types.Environment{Variables: d.env}, true
+	}
+	if d.layers != nil && !sameLayers(d.layers, current.Layers) {
+		input.Layers, changed = d.layers, true
 	}
 	return input, changed
 }

@@ -44,6 +44,7 @@ func newFakeServer(t *testing.T, accessKey, dataDir string) *httptest.Server {
 	mux.HandleFunc("DELETE /2015-03-31/functions/{name}", f.remove)
 	mux.HandleFunc("POST /2015-03-31/functions/{name}/invocations", f.invoke)
 	mux.HandleFunc("GET /_thaw/logs/{name}", f.logs)
+	new(fakeLayers).handle(mux)
 	mux.HandleFunc("GET /_thaw/backup", f.backup)
 	mux.HandleFunc("GET /_thaw/usage", f.usage)
 	server := httptest.NewServer(f.authorised(mux))
@@ -119,6 +120,9 @@ func (f *fakeFunction) apply(settings map[string]any) {
 	for member, value := range settings {
 		if member == "Environment" {
 			continue // Its answer has another shape.
+		}
+		if member == "Layers" {
+			value = attachedLayers(value)
 		}
 		f.config[member] = value
 	}
