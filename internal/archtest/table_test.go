@@ -74,6 +74,10 @@ var house = []row{
 		why:     "kernel mechanism, without a word of the service",
 	},
 	{
+		folder: "internal/dns", modules: []string{"golang.org/x/net/dns/dnsmessage"},
+		why: "it forwards questions between sockets; whose they are is not its matter",
+	},
+	{
 		// The ports' words for a conflict and for a record that is too large come
 		// through catalog unchanged: control tells them apart.
 		folder: "internal/control", imports: []string{"internal/catalog", "internal/code", "=internal/store"},
