@@ -15,7 +15,7 @@ type framer struct {
 
 	within bool // a frame's header is read
 	rest   int  // bytes of its message to come
-	at     time.Time
+	at     time.Time // what the frame says; zero for no time
 	level  string
 }
 
@@ -73,7 +73,10 @@ func (f *framer) header(b []byte) bool {
 	if l := word >> 2 & 7; int(l) < len(levelNames) {
 		f.level = levelNames[l]
 	}
-	f.at = time.UnixMicro(int64(binary.BigEndian.Uint64(b[8:]) & (1<<62 - 1)))
+	f.at = time.Time{}
+	if micros := binary.BigEndian.Uint64(b[8:]); micros > 0 && micros < 1<<62 {
+		f.at = time.UnixMicro(int64(micros)).UTC()
+	}
 	return true
 }
 
@@ -91,5 +94,9 @@ func (f *framer) message(b []byte, now time.Time) {
 	if len(b) == 0 || b[len(b)-1] != '\n' {
 		b = append(b[:len(b):len(b)], '\n')
 	}
-	f.stream.line(b, printed{now: now, at: f.at, level: f.level})
+	at := f.at
+	if at.IsZero() {
+		at = now
+	}
+	f.stream.line(b, printed{now: now, at: at, level: f.level})
 }

@@ -74,27 +74,27 @@ func versionLine(word, version, arn string) string {
 
 // initReportLine is empty for an init that succeeded on demand: REPORT shows it.
 func initReportLine(r telemetry.InitReport) string {
-	if r.Status == telemetry.Success && r.InitializationType == telemetry.OnDemand {
-		return ""
+	line := "INIT_REPORT Init Duration: " + milliseconds(r.Metrics.DurationMs) + " ms"
+	switch {
+	case r.Status != telemetry.Success:
+		return line + "\tPhase: " + r.Phase + statusColumns(r.Status, r.ErrorType) + "\n"
+	case r.InitializationType != telemetry.OnDemand:
+		return line + "\n"
 	}
-	return "INIT_REPORT Init Duration: " + milliseconds(r.Metrics.DurationMs) + " ms\tPhase: " + r.Phase +
-		"\tStatus: " + r.Status + errorColumn(r.Status, r.ErrorType) + "\n"
+	return ""
 }
 
-// statusColumns tells of a phase that was no success.
+// statusColumns tells of a phase that was no success. The status of a timeout
+// says it all.
 func statusColumns(status, errorType string) string {
 	if status == "" || status == telemetry.Success {
 		return ""
 	}
-	return "\tStatus: " + status + errorColumn(status, errorType)
-}
-
-// errorColumn is left out of a timeout, whose status says it all.
-func errorColumn(status, errorType string) string {
-	if errorType == "" || status == telemetry.Timeout {
-		return ""
+	columns := "\tStatus: " + status
+	if errorType != "" && status != telemetry.Timeout {
+		columns += "\tError Type: " + errorType
 	}
-	return "\tError Type: " + errorType
+	return columns
 }
 
 // faultLine tells of a failure between the function's last line and END.
