@@ -21,17 +21,21 @@ import (
 // actor is one process of a transcript: a runtime or an extension that does what
 // its section says.
 type actor struct {
-	s    *stage
-	name string // "runtime" or "extension NAME"
-	p    *fake.Process
+	s     *stage
+	name  string // "runtime" or "extension NAME"
+	p     *fake.Process
+	ctx   context.Context
+	stop  context.CancelFunc
+	notes *notes
+	*memory
+}
+
+// memory is what an actor has in common with what it does besides its script.
+type memory struct {
 	http http.Client
+	work sync.WaitGroup
 
-	ctx  context.Context
-	stop context.CancelFunc
-	work sync.WaitGroup // what it does besides its script
-
-	mu          sync.Mutex
-	notes       *notes
+	mu          sync.Mutex        // also of the notes
 	event       string            // the id of the runtime's event
 	identifiers map[string]string // of its extensions
 	code        int
@@ -52,7 +56,7 @@ func (s *stage) program(name string) fake.Program {
 				section = later
 			}
 		}
-		a := &actor{s: s, name: name, p: p, notes: s.notesOf(name), identifiers: map[string]string{}}
+		a := &actor{s: s, name: name, p: p, notes: s.notesOf(name), memory: &memory{identifiers: map[string]string{}}}
 		a.http.Transport = &http.Transport{DialContext: p.Dial}
 		a.ctx, a.stop = context.WithCancel(ctx)
 		return a.run(ctx, lines(section))
@@ -248,9 +252,12 @@ func (a *actor) trap(args string) {
 	})
 }
 
-// besides has commands performed while the script goes on.
+// besides has commands performed while the script goes on. What they see has a
+// section of its own: of two things at one moment none comes first.
 func (a *actor) besides(script string) {
-	a.work.Go(func() { a.perform(commands(script)) })
+	beside := *a
+	beside.notes = a.s.notesOf(a.name + " besides")
+	a.work.Go(func() { beside.perform(commands(script)) })
 }
 
 func commands(script string) []string {

@@ -50,7 +50,7 @@ func (r *run) end(f *failure) {
 	}
 	r.runtimeDone(f)
 	report := r.report(f.moment())
-	report.Status, report.ErrorType = f.status, f.errorType
+	report.Status, report.ErrorType = f.status, f.cause()
 	r.logTail, r.reset = r.close(report), make(chan struct{})
 	r.logEnds()
 	go func() { // ends before running does
@@ -97,7 +97,7 @@ func (r *run) runtimeDone(f *failure) {
 			f = r.failed
 		}
 		if f != nil {
-			record.Status, record.ErrorType = f.status, f.errorType
+			record.Status, record.ErrorType = f.status, f.cause()
 		}
 		from, to := times.Delivered, times.RuntimeDone
 		if to.IsZero() {

@@ -139,7 +139,7 @@ func reported(f *runtimeapi.Fault) *failure {
 	if f.Source == runtimeapi.SourceRuntime {
 		return posted(f.Failure)
 	}
-	return &failure{errorType: f.Failure.Type, message: f.Reported, status: telemetry.Error, at: time.Now()}
+	return &failure{errorType: f.Failure.Type, message: f.Reported, status: telemetry.Error}
 }
 
 func posted(f *runtimeapi.Failure) *failure {
@@ -188,6 +188,15 @@ func (f *failure) ends() occasion {
 		return afterTimeout
 	}
 	return afterFailure
+}
+
+// cause is the error type that records of an invocation name: a timeout's status
+// says it all.
+func (f *failure) cause() string {
+	if f.status == telemetry.Timeout {
+		return ""
+	}
+	return f.errorType
 }
 
 // moment is when it happened.

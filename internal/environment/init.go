@@ -145,7 +145,6 @@ func (l *life) awaiting(milestone <-chan struct{}) func(context.Context) (*failu
 		select {
 		case <-milestone:
 		case <-l.over:
-		case <-l.api.Failed():
 		case <-ctx.Done():
 			if f := l.failure(); f != nil {
 				return f, nil

@@ -215,6 +215,9 @@ func (r *run) respond() lambda.Result {
 	outcome := r.exchange.Outcome()
 	result := r.result(outcome)
 	r.produced = len(outcome.Payload)
+	if outcome.Failure != nil {
+		r.produced = len(outcome.Failure.Body)
+	}
 	if !r.tail {
 		r.watch.Responded()
 	}

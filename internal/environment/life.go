@@ -26,7 +26,8 @@ type life struct {
 	api   *runtimeapi.Server
 	relay *relay.Relay
 
-	// What is started by init, and read by others once init is over.
+	// What is started by init, under mu, and read by others once init is over.
+	mu         sync.Mutex
 	runtime    sandbox.Running
 	extensions []*extension
 	initDone   bool // the runtime's part of init has been reported
@@ -89,25 +90,21 @@ func (l *life) fail(f *failure) {
 	}
 }
 
-// failure is the first failure; nil if there is none. What the API was told
-// counts although the one who watches it has not come to it yet.
+// failure is the first failure; nil if there is none. One that was reported is
+// waited for, because its process may end by itself first.
 func (l *life) failure() *failure {
-	select {
-	case <-l.api.Failed():
-		l.fail(reported(l.api.Fault()))
-	default:
+	if isClosed(l.api.Failed()) {
+		<-l.over
 	}
-	select {
-	case <-l.over:
+	if isClosed(l.over) {
 		return l.fault
-	default:
-		return nil
 	}
+	return nil
 }
 
 // dead tells whether something has ended that should not have.
 func (l *life) dead() bool {
-	if l.failure() != nil || isClosed(l.runtime.Exited()) {
+	if isClosed(l.api.Failed()) || isClosed(l.over) || isClosed(l.runtime.Exited()) {
 		return true
 	}
 	for _, x := range l.extensions {
@@ -127,13 +124,46 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// watchReports makes a failure of what the API is told.
+// watchReports makes a failure of what the API is told. Who reports that he cannot
+// go on has to exit, and is given the time for it: he may have last words.
 func (l *life) watchReports() {
 	select {
 	case <-l.api.Failed():
-		l.fail(reported(l.api.Fault()))
 	case <-l.ended:
 	}
+	if !isClosed(l.api.Failed()) {
+		return
+	}
+	fault := l.api.Fault()
+	f := reported(fault)
+	f.at = time.Now()
+	settle := time.NewTimer(settleTime)
+	defer settle.Stop()
+	select {
+	case <-l.processOf(fault.Source):
+	case <-settle.C:
+	case <-l.ended:
+	}
+	l.fail(f)
+}
+
+// processOf is closed when the process of the one who reports has exited; nil for
+// an extension that lives in the runtime.
+func (l *life) processOf(source string) <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if source == runtimeapi.SourceRuntime {
+		if l.runtime == nil { // not yet known to us
+			return nil
+		}
+		return l.runtime.Exited()
+	}
+	for _, x := range l.extensions {
+		if x.name == source {
+			return x.process.Exited()
+		}
+	}
+	return nil
 }
 
 // settleTime is how long bytes that a process sent before it ended may still be
@@ -155,7 +185,7 @@ func (l *life) watch(p sandbox.Running, meaning func(sandbox.ExitStatus) *failur
 	defer settle.Stop()
 	select {
 	case <-settle.C:
-		if extension != "" && l.failure() == nil {
+		if extension != "" && !isClosed(l.over) && !isClosed(l.api.Failed()) {
 			l.tell(extension, stateExited, f.errorType)
 		}
 		l.fail(f)
@@ -183,7 +213,9 @@ func (l *life) startExtension(ctx context.Context, name string) (*failure, error
 		}
 		return nil, fmt.Errorf("start extension %q in environment %s: %w", name, l.env.id, err)
 	}
+	l.mu.Lock()
 	l.extensions = append(l.extensions, &extension{name: name, process: process, capture: capture})
+	l.mu.Unlock()
 	l.served.Go(func() { l.watch(process, extensionExited, name) })
 	return nil, nil
 }
@@ -205,7 +237,9 @@ func (l *life) startRuntime(ctx context.Context) (*failure, error) {
 		}
 		return nil, fmt.Errorf("start runtime in environment %s: %w", l.env.id, err)
 	}
+	l.mu.Lock()
 	l.runtime = process
+	l.mu.Unlock()
 	l.served.Go(func() { l.watch(process, exited, "") })
 	return nil, nil
 }

@@ -79,7 +79,7 @@ func newStage(t *testing.T, tr *transcript, table environment.Transitions) *stag
 	s.driver = fake.New(options)
 	opts := s.options(function)
 	opts.Version.Number, opts.CodeRoot, opts.Driver = lambda.Latest, code, s.driver
-	if _, err := os.Stat(filepath.Join(layer, "extensions")); err == nil {
+	if files, err := os.ReadDir(layer); err == nil && len(files) > 0 {
 		opts.Layers = []string{layer}
 	}
 	s.env = environment.NewWithTable(opts, table)
