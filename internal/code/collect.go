@@ -5,10 +5,14 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 )
 
 // Sweep removes the packages that are not in use; inUse is asked with a digest
@@ -62,11 +66,12 @@ func (p *Packages) unnamed(inUse func(sha256 string) bool) (digests []string, er
 		return nil, fmt.Errorf("list trees: %w", err)
 	}
 	for _, e := range entries {
-		if sum := inBase64(e.Name()); sum != "" && !inUse(sum) {
-			digests = append(digests, e.Name())
+		digest, _, _ := strings.Cut(e.Name(), ".")
+		if sum := inBase64(digest); sum != "" && !inUse(sum) {
+			digests = append(digests, digest)
 		}
 	}
-	return digests, nil
+	return slices.Compact(digests), nil // in order, and so those of one digest together
 }
 
 // claimUnheld claims a digest unless somebody is at it or holds it.
@@ -96,15 +101,42 @@ func (p *Packages) remove(ctx context.Context, digest string) error {
 	return nil
 }
 
-// removeTree takes a tree's name away before its files, so that no part of a
-// tree ever stands under a name.
+// removeTree removes a package's tree, and those of earlier boots before it: what
+// is left is found again.
 func (p *Packages) removeTree(digest string) error {
-	doomed := filepath.Join(p.tmp, "removed-"+digest)
-	if err := os.Rename(p.tree(digest), doomed); err != nil {
-		return fmt.Errorf("remove tree %s: %w", digest, err)
+	if err := p.removeOld(digest); err != nil {
+		return err
 	}
-	if err := os.RemoveAll(doomed); err != nil {
-		return fmt.Errorf("remove tree %s: %w", digest, err)
+	return p.removeNamed(filepath.Base(p.tree(digest)))
+}
+
+// removeOld removes a package's trees of earlier boots. The digest is the caller's.
+func (p *Packages) removeOld(digest string) error {
+	p.mu.Lock()
+	names := p.old[digest]
+	delete(p.old, digest)
+	p.mu.Unlock()
+	for _, name := range names {
+		if err := p.removeNamed(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeNamed takes a tree's name away before its files, so that no part of a
+// tree ever stands under a name.
+func (p *Packages) removeNamed(name string) error {
+	doomed := filepath.Join(p.tmp, "removed-"+name)
+	err := os.Rename(filepath.Join(p.trees, name), doomed)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = os.RemoveAll(doomed)
+	}
+	if err != nil {
+		return fmt.Errorf("remove tree %s: %w", name, err)
 	}
 	return nil
 }

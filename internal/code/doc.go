@@ -6,12 +6,15 @@
 // what a function sees at /var/task. The zip lives in a blob store, the tree in
 // this package's own directory:
 //
-//	DIR/trees/<hex of the digest>/   a whole tree; its name is the proof
-//	DIR/tmp/…                        a tree being made, removed by Open
+//	DIR/trees/<hex of the digest>.<boot>/   a whole tree; its name is the proof
+//	DIR/tmp/…                               a tree being made, removed by Open
 //
-// A tree comes into being by a rename after everything in it is on the disk, so
-// that a crash leaves either no tree or a whole one. It is derived data: Root
-// makes it again from the zip when it is missing. The tree of a package is made
+// A tree comes into being by a rename, whole: so a server that dies leaves either
+// no tree or a whole one. It is derived data: Root makes it again from the zip when
+// it is missing. That is why its files are not synced to the disk, which would cost
+// a deployment more than everything else together; instead its name has the
+// kernel's boot id, and a tree of an earlier boot, whose files a power cut may have
+// emptied, is made again when it is next asked for, and removed then. The tree of a package is made
 // before its blob is written, so that every blob of a package that nobody uses
 // can be found by its tree.
 //

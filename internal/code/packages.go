@@ -2,7 +2,9 @@ package code
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -12,6 +14,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -31,11 +34,14 @@ type Options struct {
 	Dir    string
 	Blobs  Blobs
 	Limits Limits
+	// Boot names the life of the kernel; empty means what the kernel says.
+	Boot   string
 	Logger *slog.Logger
 }
 
 // Packages is the set of packages of one server.
 type Packages struct {
+	boot   string // part of the trees' names
 	trees  string
 	tmp    string
 	blobs  Blobs
@@ -48,6 +54,8 @@ type Packages struct {
 	// one who does it is through.
 	busy map[string]chan struct{}
 	held map[string]int // by digest: how many hold the package
+	// old are the names of trees of earlier boots, by digest.
+	old map[string][]string
 }
 
 // Open prepares the directory and removes what a crash has left half-made.
@@ -61,6 +69,7 @@ func Open(o Options) (*Packages, error) {
 	}
 	limits := o.Limits.withDefaults()
 	p := &Packages{
+		boot:   cmp.Or(o.Boot, kernelBoot()),
 		trees:  filepath.Join(dir, "trees"),
 		tmp:    filepath.Join(dir, "tmp"),
 		blobs:  o.Blobs,
@@ -69,6 +78,7 @@ func Open(o Options) (*Packages, error) {
 		slots:  make(chan struct{}, limits.Parallel),
 		busy:   make(map[string]chan struct{}),
 		held:   make(map[string]int),
+		old:    make(map[string][]string),
 	}
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
@@ -81,11 +91,37 @@ func Open(o Options) (*Packages, error) {
 			return nil, fmt.Errorf("make package directory: %w", err)
 		}
 	}
-	return p, nil
+	return p, p.findOld()
+}
+
+// kernelBoot is the kernel's own name of its present life; without one, every
+// server's trees are its own.
+func kernelBoot() string {
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return strings.ToLower(rand.Text())
+	}
+	return strings.ReplaceAll(strings.TrimSpace(string(id)), "-", "")
+}
+
+// findOld remembers the trees of earlier boots, which nobody may mount: their
+// bytes may never have come to the disk.
+func (p *Packages) findOld() error {
+	entries, err := os.ReadDir(p.trees)
+	if err != nil {
+		return fmt.Errorf("list trees: %w", err)
+	}
+	for _, e := range entries {
+		digest, boot, _ := strings.Cut(e.Name(), ".")
+		if boot != p.boot {
+			p.old[digest] = append(p.old[digest], e.Name())
+		}
+	}
+	return nil
 }
 
 // Add checks and unpacks a zip and keeps both. What is wrong with the zip is
-// told as *lambda.Error. When it returns, zip and tree are durable, and held
+// told as *lambda.Error. When it returns, the zip is durable, and both are held
 // until Release: so the caller has the time to name the package somewhere.
 func (p *Packages) Add(ctx context.Context, zip []byte) (_ lambda.Code, err error) {
 	if len(zip) == 0 {
@@ -179,7 +215,9 @@ func (p *Packages) Open(ctx context.Context, c lambda.Code) (io.ReadSeekCloser, 
 	return r, nil
 }
 
-func (p *Packages) tree(digest string) string { return filepath.Join(p.trees, digest) }
+func (p *Packages) tree(digest string) string {
+	return filepath.Join(p.trees, digest+"."+p.boot)
+}
 
 func digestOf(c lambda.Code) (string, error) {
 	sum, err := base64.StdEncoding.DecodeString(c.SHA256)
@@ -290,8 +328,8 @@ func (p *Packages) yield(digest string) {
 	delete(p.busy, digest)
 }
 
-// make unpacks into a directory of its own and gives it its name when all of it
-// is on the disk.
+// make unpacks into a directory of its own and gives it its name when it is whole.
+// The name is on the disk then; the files come there in their own time.
 func (p *Packages) make(ctx context.Context, digest string, from func(context.Context) (archive, error)) error {
 	select {
 	case p.slots <- struct{}{}:
@@ -323,6 +361,9 @@ func (p *Packages) make(ctx context.Context, digest string, from func(context.Co
 	}
 	if err := syncDir(p.trees); err != nil {
 		return fmt.Errorf("name tree: %w", err)
+	}
+	if err := p.removeOld(digest); err != nil {
+		return err
 	}
 	p.log.LogAttrs(ctx, slog.LevelDebug, "package unpacked",
 		slog.String("sha256", digest), slog.Int64("zip_bytes", src.size), slog.Duration("took", time.Since(start)))

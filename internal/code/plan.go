@@ -81,25 +81,23 @@ func readDirectory(s *source, size int64, l Limits) (*zip.Reader, error) {
 }
 
 // plan decides what a zip's entries become, and refuses what may not be made. Of
-// two files with one name the later one is taken, as unzip does. made is the
-// number of names that the tree gets: the entries, and the directories that
-// their names imply.
-func plan(ctx context.Context, zr *zip.Reader, l Limits) (entries []entry, made int, err error) {
+// two files with one name the later one is taken, as unzip does.
+func plan(ctx context.Context, zr *zip.Reader, l Limits) (entries []entry, err error) {
 	if err := checkSizes(zr.File, l); err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	if err := checkOverlap(zr.File); err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	entries = make([]entry, 0, len(zr.File))
 	index := make(map[string]int, len(zr.File))
 	for _, f := range zr.File {
 		if err := ctx.Err(); err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 		e, err := newEntry(f, l)
 		if err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 		i, seen := index[e.name]
 		switch {
@@ -111,26 +109,25 @@ func plan(ctx context.Context, zr *zip.Reader, l Limits) (entries []entry, made 
 		case entries[i].kind == e.kind:
 			entries[i] = e
 		default:
-			return nil, 0, errBadZip()
+			return nil, errBadZip()
 		}
 	}
-	implied, err := impliedDirectories(ctx, entries, index, l)
-	return entries, len(entries) + implied, err
+	return entries, checkImplied(ctx, entries, index, l)
 }
 
-// impliedDirectories counts the directories that no entry makes, but entries'
-// names need: one name can need as many as it is deep. It also refuses entries
-// inside of what is no directory.
-func impliedDirectories(ctx context.Context, entries []entry, index map[string]int, l Limits) (int, error) {
+// checkImplied counts the directories that no entry makes, but entries' names need:
+// one name can need as many as it is deep. It also refuses entries inside of what is
+// no directory.
+func checkImplied(ctx context.Context, entries []entry, index map[string]int, l Limits) error {
 	implied := map[string]struct{}{}
 	for _, e := range entries {
 		if err := ctx.Err(); err != nil {
-			return 0, err
+			return err
 		}
 		for d := path.Dir(e.name); d != "."; d = path.Dir(d) {
 			if i, ok := index[d]; ok {
 				if entries[i].kind != fs.ModeDir {
-					return 0, errBadZip()
+					return errBadZip()
 				}
 				break // its own parents are looked at with it
 			}
@@ -139,11 +136,11 @@ func impliedDirectories(ctx context.Context, entries []entry, index map[string]i
 			}
 			implied[d] = struct{}{}
 			if len(entries)+len(implied) > l.Entries {
-				return 0, errBadZip()
+				return errBadZip()
 			}
 		}
 	}
-	return len(implied), nil
+	return nil
 }
 
 // unzippedSize sums what the entries of a zip that has been unpacked came to: what

@@ -15,19 +15,15 @@ import (
 	"time"
 )
 
-// syncOneByOne is the largest number of files and directories that are written
-// to the disk one by one; beyond it one sync of everything is quicker.
-const syncOneByOne = 64
-
-// unpack makes the tree of a zip in dir, which is empty. When it returns nil,
-// all of the tree is on the disk.
+// unpack makes the tree of a zip in dir, which is empty. Nothing of it is synced:
+// a tree is trusted by the kernel that has written it, and by no other.
 func unpack(ctx context.Context, a archive, dir string, l Limits) error {
 	src := &source{r: a.ReaderAt, budget: -1}
 	zr, err := readDirectory(src, a.size, l)
 	if err != nil {
 		return err
 	}
-	entries, made, err := plan(ctx, zr, l)
+	entries, err := plan(ctx, zr, l)
 	if err != nil {
 		return src.blame(err)
 	}
@@ -37,26 +33,24 @@ func unpack(ctx context.Context, a archive, dir string, l Limits) error {
 	}
 	defer root.Close()
 	t := &tree{
-		root:    root,
-		src:     src,
-		limits:  l,
-		left:    l.Unzipped,
-		dirs:    map[string]dirAttr{".": {perm: 0o755}},
-		syncAll: made > syncOneByOne,
-		buf:     make([]byte, 128<<10),
+		root:   root,
+		src:    src,
+		limits: l,
+		left:   l.Unzipped,
+		dirs:   map[string]dirAttr{".": {perm: 0o755}},
+		buf:    make([]byte, 128<<10),
 	}
 	return src.blame(t.fill(ctx, entries))
 }
 
 // tree is a tree being made.
 type tree struct {
-	root    *os.Root
-	src     *source
-	limits  Limits
-	left    int64 // bytes that may yet be written
-	dirs    map[string]dirAttr
-	syncAll bool
-	buf     []byte
+	root   *os.Root
+	src    *source
+	limits Limits
+	left   int64 // bytes that may yet be written
+	dirs   map[string]dirAttr
+	buf    []byte
 }
 
 type dirAttr struct {
@@ -145,11 +139,6 @@ func (t *tree) write(ctx context.Context, e entry) error {
 	if err := setTimes(t.root, e.name, e.file.Modified); err != nil {
 		return err
 	}
-	if !t.syncAll {
-		if err := f.Sync(); err != nil {
-			return err
-		}
-	}
 	return f.Close()
 }
 
@@ -222,8 +211,7 @@ func (t *tree) checkLink(ctx context.Context, name string) error {
 	return errBadZip()
 }
 
-// finish gives the directories their modes and times, the deepest first, and has
-// everything written to the disk.
+// finish gives the directories their modes and times, the deepest first.
 func (t *tree) finish(ctx context.Context) error {
 	names := make([]string, 0, len(t.dirs))
 	for name := range t.dirs {
@@ -238,9 +226,6 @@ func (t *tree) finish(ctx context.Context) error {
 			return fmt.Errorf("directory %q: %w", name, err)
 		}
 	}
-	if t.syncAll {
-		syscall.Sync()
-	}
 	return nil
 }
 
@@ -248,18 +233,7 @@ func (t *tree) finishDir(name string, attr dirAttr) error {
 	if err := t.root.Chmod(name, attr.perm); err != nil {
 		return err
 	}
-	if err := setTimes(t.root, name, attr.mtime); err != nil {
-		return err
-	}
-	if t.syncAll {
-		return nil
-	}
-	d, err := t.root.Open(name)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return setTimes(t.root, name, attr.mtime)
 }
 
 // firstTime is the earliest time that a zip can tell.
