@@ -13,8 +13,8 @@ type framer struct {
 	stream *Stream
 	buf    []byte
 
-	within bool // a frame's header is read
-	rest   int  // bytes of its message to come
+	within bool      // a frame's header is read
+	rest   int       // bytes of its message to come
 	at     time.Time // what the frame says; zero for no time
 	level  string
 }

@@ -14,14 +14,18 @@ type Limits struct {
 }
 
 const (
-	// DefaultRate and DefaultBurst are what an environment may print.
-	DefaultRate  = 10 << 20
+	// DefaultRate and DefaultBurst are what an environment may print: about 12,000
+	// lines of 100 bytes a second, and twice as many at once. A flood costs the
+	// host a few percent of a CPU then.
+	DefaultRate  = 4 << 20
 	DefaultBurst = 8 << 20
-	// DefaultIntake is what is read of an environment's pipes.
+	// DefaultIntake is what is read of an environment's pipes. To read without a
+	// bound took more than half a CPU, as much as the writer had for itself; this
+	// takes a tenth.
 	DefaultIntake = 64 << 20
 	// lineCharge stands for what handling a line costs whatever its length, so
 	// that a flood of empty lines is held back too.
-	lineCharge = 128
+	lineCharge = 256
 )
 
 // dropReason is what a record of dropped lines tells.

@@ -13,23 +13,29 @@ type lines struct {
 	stream    *Stream
 	extension bool
 	open      []byte // a line that is not finished
+	lost      bool   // instead, the rest of a line of which something is dropped
 }
 
 // write takes bytes as they come.
 func (l *lines) write(b []byte, now time.Time) {
 	for len(b) > 0 {
 		if l.stream.limit.shut(now) {
-			l.skip(b, now)
+			l.skip(b)
 			return
 		}
 		end := bytes.IndexByte(b, '\n')
-		if end < 0 {
+		switch {
+		case l.lost:
+			if end < 0 {
+				end = len(b) - 1
+			}
+			l.skip(b[:end+1])
+		case end < 0:
 			l.hold(b, now)
 			return
-		}
-		if len(l.open) == 0 && end < MaxEvent {
+		case len(l.open) == 0 && end < MaxEvent:
 			l.emit(b[:end+1], now)
-		} else {
+		default:
 			l.hold(b[:end+1], now)
 			l.emitOpen(now)
 		}
@@ -37,16 +43,13 @@ func (l *lines) write(b []byte, now time.Time) {
 	}
 }
 
-// skip drops all finished lines at once, which costs less than to look at each:
-// code that prints without end is not to cost more than its share. What begins
-// the next line is held.
-func (l *lines) skip(b []byte, now time.Time) {
-	if last := bytes.LastIndexByte(b, '\n'); last >= 0 {
-		l.stream.limit.drop(bytes.Count(b[:last+1], []byte{'\n'}), len(l.open)+last+1)
-		l.open = l.open[:0]
-		b = b[last+1:]
-	}
-	l.hold(b, now)
+// skip drops all of it at once, which costs less than to look at each line: code
+// that prints without end is not to cost more than its share. A line of which
+// something is dropped is dropped to its end.
+func (l *lines) skip(b []byte) {
+	l.stream.limit.drop(bytes.Count(b, []byte{'\n'}), len(l.open)+len(b))
+	l.open = l.open[:0]
+	l.lost = b[len(b)-1] != '\n'
 }
 
 // hold adds to the unfinished line, cutting it where it grows too long.
@@ -62,6 +65,10 @@ func (l *lines) hold(b []byte, now time.Time) {
 
 // end ends a line that was left open.
 func (l *lines) end(now time.Time) {
+	if l.lost {
+		l.stream.limit.drop(1, 0)
+		l.lost = false
+	}
 	if len(l.open) > 0 {
 		l.open = append(l.open, '\n')
 		l.emitOpen(now)
