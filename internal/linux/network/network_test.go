@@ -3,12 +3,10 @@ package network_test
 import (
 	"net"
 	"os"
-	"runtime"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"thaw/internal/linux/network"
+	"thaw/internal/linux/network/networktest"
 )
 
 // namespace returns a new network namespace.
@@ -17,26 +15,7 @@ func namespace(t *testing.T) *os.File {
 	if os.Geteuid() != 0 {
 		t.Skip("network namespaces need root")
 	}
-	type result struct {
-		file *os.File
-		err  error
-	}
-	made := make(chan result)
-	go func() {
-		runtime.LockOSThread() // for good: the thread ends with the goroutine
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			made <- result{nil, err}
-			return
-		}
-		f, err := os.Open("/proc/thread-self/ns/net")
-		made <- result{f, err}
-	}()
-	r := <-made
-	if r.err != nil {
-		t.Fatal(r.err)
-	}
-	t.Cleanup(func() { r.file.Close() })
-	return r.file
+	return networktest.Namespace(t)
 }
 
 func TestASocketStaysWhereItWasOpened(t *testing.T) {

@@ -2,6 +2,7 @@ package network_test
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -9,43 +10,74 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"thaw/internal/linux/network"
+	"thaw/internal/linux/network/networktest"
 )
 
+// pool is where the addresses of the tests' pairs come from.
+var pool = netip.MustParsePrefix("10.213.0.0/24")
+
+type world struct{ *networktest.World }
+
+func newWorld(t *testing.T) *world { return &world{networktest.NewWorld(t)} }
+
+// connect makes a namespace with a pair, the n-th of the pool.
+func (w *world) connect(t *testing.T, n int) (*os.File, network.Pair) {
+	t.Helper()
+	inside := networktest.Namespace(t)
+	networktest.Must(t, network.Loopback(inside, net.IPv4(169, 254, 100, 1)))
+	outside := pool.Addr()
+	for range 2 * n {
+		outside = outside.Next()
+	}
+	p := network.Pair{Name: fmt.Sprintf("thawtest-%d", n), Outside: outside, Inside: outside.Next(), MTU: networktest.MTU}
+	networktest.Must(t, w.Links.Connect(inside, p))
+	return inside, p
+}
+
+func (w *world) apply(t *testing.T, change func(*network.Rules)) {
+	t.Helper()
+	r := network.Rules{Table: "thaw-test", Own: "thawtest-", All: "thaw", Subnet: pool, Connections: 1000}
+	if change != nil {
+		change(&r)
+	}
+	networktest.Must(t, r.Apply())
+	networktest.Must(t, network.SetForwarding(true))
+}
+
 func TestPairsReachOutAndNothingElse(t *testing.T) {
-	if !onHostOfItsOwn(t) {
+	if !networktest.OnHostOfItsOwn(t) {
 		return
 	}
 	w := newWorld(t)
 	w.apply(t, nil)
 	box, pair := w.connect(t, 1)
 	other, otherPair := w.connect(t, 2)
-	serve(t, w.internet, "203.0.113.10:80")
-	serve(t, w.internet, "169.254.169.254:80")
-	serve(t, nil, "0.0.0.0:80")
-	serve(t, other, "0.0.0.0:80")
-	stranger := namespace(t) // of another server
-	must(t, network.Loopback(stranger, net.IPv4(169, 254, 100, 1)))
-	must(t, w.links.Connect(stranger, network.Pair{
+	networktest.Serve(t, w.Internet, "203.0.113.10:80")
+	networktest.Serve(t, w.Internet, "169.254.169.254:80")
+	networktest.Serve(t, nil, "0.0.0.0:80")
+	networktest.Serve(t, other, "0.0.0.0:80")
+	stranger := networktest.Namespace(t) // of another server
+	networktest.Must(t, network.Loopback(stranger, net.IPv4(169, 254, 100, 1)))
+	networktest.Must(t, w.Links.Connect(stranger, network.Pair{
 		Name: "thawother-1", Outside: netip.MustParseAddr("10.214.0.0"), Inside: netip.MustParseAddr("10.214.0.1"), MTU: 1450,
 	}))
-	serve(t, stranger, "0.0.0.0:80")
+	networktest.Serve(t, stranger, "0.0.0.0:80")
 	for _, test := range []struct{ name, address string }{
 		{"a server of the internet", "203.0.113.10:80"},
 		{"a neighbour of the host", "198.51.100.2:80"},
 	} {
 		for _, kind := range []string{"tcp4", "udp4"} {
 			if test.address == "198.51.100.2:80" {
-				if _, err := ask(box, kind, test.address); !errors.Is(err, unix.ECONNREFUSED) { // by itself: nobody listens there
+				if _, err := networktest.Ask(box, kind, test.address); !errors.Is(err, unix.ECONNREFUSED) { // by itself: nobody listens there
 					t.Errorf("%s, %s: %v", test.name, kind, err)
 				}
 				continue
 			}
-			if got, err := ask(box, kind, test.address); err != nil || got != hostAddress.String() {
-				t.Errorf("%s, %s: %q, %v; want to be seen as %s", test.name, kind, got, err, hostAddress)
+			if got, err := networktest.Ask(box, kind, test.address); err != nil || got != networktest.Host {
+				t.Errorf("%s, %s: %q, %v; want to be seen as %s", test.name, kind, got, err, networktest.Host)
 			}
 		}
 	}
@@ -61,13 +93,13 @@ func TestPairsReachOutAndNothingElse(t *testing.T) {
 		{"broadcast", "255.255.255.255:80"},
 	} {
 		for _, kind := range []string{"tcp4", "udp4"} {
-			if got, err := askBriefly(box, kind, test.address); !refused(err) && !silent(kind, err) {
+			if got, err := networktest.AskBriefly(box, kind, test.address); !networktest.Refused(err) && !silent(kind, err) {
 				t.Errorf("%s, %s: %q, %v; want a refusal", test.name, kind, got, err)
 			}
 		}
 	}
 	for _, address := range []string{"198.51.100.1:80", "127.0.0.1:80"} {
-		if _, err := ask(nil, "tcp4", address); err != nil {
+		if _, err := networktest.Ask(nil, "tcp4", address); err != nil {
 			t.Errorf("the host itself at %s: %v", address, err)
 		}
 	}
@@ -81,25 +113,16 @@ func silent(kind string, err error) bool {
 
 // Nobody outside can begin a conversation with a namespace, though he knows the way.
 func TestNothingGetsIn(t *testing.T) {
-	if !onHostOfItsOwn(t) {
+	if !networktest.OnHostOfItsOwn(t) {
 		return
 	}
 	w := newWorld(t)
 	w.apply(t, nil)
 	box, pair := w.connect(t, 1)
-	serve(t, box, "0.0.0.0:80")
-	must(t, network.Inside(w.internet, func() error {
-		handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
-		if err != nil {
-			return err
-		}
-		defer handle.Close()
-		return handle.RouteAdd(&netlink.Route{
-			Dst: &net.IPNet{IP: pool.Addr().AsSlice(), Mask: net.CIDRMask(pool.Bits(), 32)}, Gw: hostAddress.AsSlice(),
-		})
-	}))
+	networktest.Serve(t, box, "0.0.0.0:80")
+	w.RouteBack(t, pool)
 	for _, kind := range []string{"tcp4", "udp4"} {
-		if got, err := askBriefly(w.internet, kind, pair.Inside.String()+":80"); err == nil {
+		if got, err := networktest.AskBriefly(w.Internet, kind, pair.Inside.String()+":80"); err == nil {
 			t.Errorf("%s from outside: %q", kind, got)
 		}
 	}
@@ -108,21 +131,21 @@ func TestNothingGetsIn(t *testing.T) {
 // An address that is not the pair's own is not let out: it would be to speak in
 // another's name. It takes a privilege to send one, which functions have not.
 func TestSendersAddress(t *testing.T) {
-	if !onHostOfItsOwn(t) {
+	if !networktest.OnHostOfItsOwn(t) {
 		return
 	}
 	w := newWorld(t)
 	w.apply(t, nil)
 	box, _ := w.connect(t, 1)
 	_, other := w.connect(t, 2)
-	serve(t, w.internet, "203.0.113.10:80")
+	networktest.Serve(t, w.Internet, "203.0.113.10:80")
 	var far net.PacketConn
-	must(t, network.Inside(w.internet, func() (err error) {
+	networktest.Must(t, network.Inside(w.Internet, func() (err error) {
 		far, err = net.ListenPacket("udp4", "203.0.113.10:81")
 		return err
 	}))
 	defer far.Close()
-	must(t, network.Inside(box, func() error {
+	networktest.Must(t, network.Inside(box, func() error {
 		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
 			return err
@@ -137,17 +160,17 @@ func TestSendersAddress(t *testing.T) {
 		return unix.Sendto(fd, []byte("x"), 0, &unix.SockaddrInet4{Port: 81, Addr: [4]byte{203, 0, 113, 10}})
 	}))
 	// What is sent after it by the right address overtakes nothing on this way.
-	if _, err := ask(box, "tcp4", "203.0.113.10:80"); err != nil {
+	if _, err := networktest.Ask(box, "tcp4", "203.0.113.10:80"); err != nil {
 		t.Fatal(err)
 	}
-	must(t, far.SetReadDeadline(time.Now().Add(100*time.Millisecond)))
+	networktest.Must(t, far.SetReadDeadline(time.Now().Add(100*time.Millisecond)))
 	if _, sender, err := far.ReadFrom(make([]byte, 10)); err == nil {
 		t.Errorf("a datagram with another's address came through, from %s", sender)
 	}
 }
 
 func TestConnectionsAreBounded(t *testing.T) {
-	if !onHostOfItsOwn(t) {
+	if !networktest.OnHostOfItsOwn(t) {
 		return
 	}
 	const most = 20
@@ -155,70 +178,63 @@ func TestConnectionsAreBounded(t *testing.T) {
 	w.apply(t, func(r *network.Rules) { r.Connections = most })
 	box, _ := w.connect(t, 1)
 	other, _ := w.connect(t, 2)
-	serve(t, w.internet, "203.0.113.10:80")
+	networktest.Serve(t, w.Internet, "203.0.113.10:80")
 	made := 0
 	var last error
 	for range 2 * most {
 		// Datagrams to ever new ports are the cheapest way to fill the table.
-		if _, last = askFor(time.Second, box, "udp4", "203.0.113.10:80"); last != nil {
+		if _, last = networktest.AskFor(time.Second, box, "udp4", "203.0.113.10:80"); last != nil {
 			break
 		}
 		made++
 	}
-	if made < most-1 || made > most+1 || !refused(last) && !silent("udp4", last) {
+	if made < most-1 || made > most+1 || !networktest.Refused(last) && !silent("udp4", last) {
 		t.Errorf("%d connections and then %v, want %d and a refusal", made, last, most)
 	}
-	if _, err := ask(other, "udp4", "203.0.113.10:80"); err != nil {
+	if _, err := networktest.Ask(other, "udp4", "203.0.113.10:80"); err != nil {
 		t.Errorf("another namespace: %v", err)
 	}
 }
 
 // A host that is made to forward for pairs forwards nothing else.
 func TestClosedHost(t *testing.T) {
-	if !onHostOfItsOwn(t) {
+	if !networktest.OnHostOfItsOwn(t) {
 		return
 	}
 	w := newWorld(t)
-	lan := namespace(t)
-	must(t, network.Loopback(lan, net.IPv4(127, 0, 0, 2)))
-	must(t, w.links.Connect(lan, network.Pair{Name: "lan0", Outside: netip.MustParseAddr("192.0.2.0"), Inside: netip.MustParseAddr("192.0.2.1"), MTU: 1500}))
-	must(t, network.Inside(w.internet, func() error {
-		handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
-		if err != nil {
-			return err
-		}
-		defer handle.Close()
-		return handle.RouteAdd(&netlink.Route{Dst: &net.IPNet{IP: net.IPv4(192, 0, 2, 0).To4(), Mask: net.CIDRMask(24, 32)}, Gw: hostAddress.AsSlice()})
-	}))
-	serve(t, w.internet, "203.0.113.10:80")
+	lan := networktest.Namespace(t)
+	networktest.Must(t, network.Loopback(lan, net.IPv4(127, 0, 0, 2)))
+	networktest.Must(t, w.Links.Connect(lan, network.Pair{Name: "lan0", Outside: netip.MustParseAddr("192.0.2.0"), Inside: netip.MustParseAddr("192.0.2.1"), MTU: 1500}))
+	w.RouteBack(t, netip.MustParsePrefix("192.0.2.0/24"))
+	networktest.Serve(t, w.Internet, "203.0.113.10:80")
 	w.apply(t, nil)
-	if got, err := ask(lan, "tcp4", "203.0.113.10:80"); err != nil || got != "192.0.2.1" {
+	if got, err := networktest.Ask(lan, "tcp4", "203.0.113.10:80"); err != nil || got != "192.0.2.1" {
 		t.Fatalf("on an open host: %q, %v", got, err)
 	}
-	must(t, network.RemoveTable("thaw-test"))
+	networktest.Must(t, network.RemoveTable("thaw-test"))
 	w.apply(t, func(r *network.Rules) { r.Closed = true })
-	if got, err := askBriefly(lan, "tcp4", "203.0.113.10:80"); err == nil {
+	if got, err := networktest.AskBriefly(lan, "tcp4", "203.0.113.10:80"); err == nil {
 		t.Errorf("on a closed host: %q", got)
 	}
 	box, _ := w.connect(t, 1)
-	if _, err := ask(box, "tcp4", "203.0.113.10:80"); err != nil {
+	if _, err := networktest.Ask(box, "tcp4", "203.0.113.10:80"); err != nil {
 		t.Errorf("a pair on a closed host: %v", err)
 	}
 	tables, err := network.Tables("thaw-")
 	if closed, found := tables["thaw-test"]; err != nil || !found || !closed {
 		t.Errorf("Tables = %v, %v", tables, err)
 	}
-	must(t, network.RemoveTable("thaw-test"))
-	must(t, network.RemoveTable("thaw-test")) // what is gone is no error
+	networktest.Must(t, network.RemoveTable("thaw-test"))
+	networktest.Must(t, network.RemoveTable("thaw-test")) // what is gone is no error
 	w.apply(t, nil)
-	must(t, network.CloseTable("thaw-test", "thaw"))
-	if got, err := askBriefly(lan, "tcp4", "203.0.113.10:80"); err == nil {
+	networktest.Must(t, network.CloseTable("thaw-test", "thaw"))
+	if got, err := networktest.AskBriefly(lan, "tcp4", "203.0.113.10:80"); err == nil {
 		t.Errorf("on a host that is closed later: %q", got)
 	}
 }
 
 func TestObstacle(t *testing.T) {
-	if !onHostOfItsOwn(t) {
+	if !networktest.OnHostOfItsOwn(t) {
 		return
 	}
 	w := newWorld(t)
@@ -229,48 +245,48 @@ func TestObstacle(t *testing.T) {
 }
 
 func TestReservations(t *testing.T) {
-	if !onHostOfItsOwn(t) {
+	if !networktest.OnHostOfItsOwn(t) {
 		return
 	}
 	w := newWorld(t)
-	must(t, w.links.Reserve(pool))
+	networktest.Must(t, w.Links.Reserve(pool))
 	for _, taken := range []string{"10.213.0.0/24", "10.213.0.0/16", "10.213.0.64/26", "198.51.100.0/25"} {
-		if err := w.links.Reserve(netip.MustParsePrefix(taken)); !errors.Is(err, network.ErrTaken) {
+		if err := w.Links.Reserve(netip.MustParsePrefix(taken)); !errors.Is(err, network.ErrTaken) {
 			t.Errorf("Reserve(%s) = %v, want ErrTaken", taken, err)
 		}
 	}
 	w.apply(t, nil)
 	box, _ := w.connect(t, 1) // its own route is nearer
-	serve(t, w.internet, "203.0.113.10:80")
-	if _, err := ask(box, "tcp4", "203.0.113.10:80"); err != nil {
+	networktest.Serve(t, w.Internet, "203.0.113.10:80")
+	if _, err := networktest.Ask(box, "tcp4", "203.0.113.10:80"); err != nil {
 		t.Error(err)
 	}
 	for range 2 {
-		if err := w.links.Release(pool); err != nil {
+		if err := w.Links.Release(pool); err != nil {
 			t.Error(err)
 		}
 	}
-	if up, err := w.links.Uplink(); err != nil || up != (network.Uplink{Name: "uplink", MTU: 1450}) {
+	if up, err := w.Links.Uplink(); err != nil || up != (network.Uplink{Name: "uplink", MTU: 1450}) {
 		t.Errorf("Uplink = %+v, %v", up, err)
 	}
 }
 
 func TestPairsComeAndGo(t *testing.T) {
-	if !onHostOfItsOwn(t) {
+	if !networktest.OnHostOfItsOwn(t) {
 		return
 	}
 	w := newWorld(t)
 	box, pair := w.connect(t, 1)
 	w.connect(t, 2)
-	if err := w.links.Connect(box, pair); !errors.Is(err, network.ErrExists) {
+	if err := w.Links.Connect(box, pair); !errors.Is(err, network.ErrExists) {
 		t.Errorf("a name that is taken: %v, want ErrExists", err)
 	}
-	names, err := w.links.Named("thawtest-")
+	names, err := w.Links.Named("thawtest-")
 	slices.Sort(names)
 	if err != nil || !slices.Equal(names, []string{"thawtest-1", "thawtest-2"}) {
 		t.Errorf("Named = %v, %v", names, err)
 	}
-	must(t, network.Inside(box, func() error {
+	networktest.Must(t, network.Inside(box, func() error {
 		list, err := net.InterfaceByName("eth0")
 		if err != nil {
 			return err
@@ -285,9 +301,9 @@ func TestPairsComeAndGo(t *testing.T) {
 		t.Errorf("IPv6 is on outside: %q", out)
 	}
 	for range 2 {
-		must(t, w.links.Remove("thawtest-1"))
+		networktest.Must(t, w.Links.Remove("thawtest-1"))
 	}
-	if names, err = w.links.Named("thawtest-"); err != nil || len(names) != 1 {
+	if names, err = w.Links.Named("thawtest-"); err != nil || len(names) != 1 {
 		t.Errorf("after Remove: %v, %v", names, err)
 	}
 }
