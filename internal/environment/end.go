@@ -15,6 +15,10 @@ func (r *run) begin() {
 	}
 	r.begun = true
 	r.tracing = telemetry.NewTracing(r.inv.TraceID)
+	if r.inv.SegmentID != "" {
+		r.tracing = telemetry.NewTracing(r.inv.CallerTraceID)
+		r.tracing.SpanID = r.inv.SegmentID
+	}
 	if r.tail {
 		r.env.stream.BeginTail()
 	}

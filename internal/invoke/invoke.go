@@ -9,10 +9,13 @@ package invoke
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
+	"time"
 
 	"thaw/internal/catalog"
 	"thaw/internal/lambda"
 	"thaw/internal/pool"
+	"thaw/internal/telemetry/trace"
 )
 
 // Request is one event for one function.
@@ -23,7 +26,7 @@ type Request struct {
 	Payload       []byte
 	ContentType   string
 	ClientContext string // decoded JSON
-	TraceID       string
+	Trace         trace.Accepted
 	// LogTail asks for the end of the log with the answer.
 	LogTail bool
 	// DryRun checks everything and runs nothing.
@@ -35,6 +38,9 @@ type Options struct {
 	Catalog *catalog.Catalog
 	Pools   *pool.Pools
 	Scope   lambda.Scope
+	// Sampler decides about traces that callers leave open; nil is one that goes by
+	// the clock.
+	Sampler *trace.Sampler
 }
 
 // Service runs invocations.
@@ -43,7 +49,12 @@ type Service struct {
 }
 
 // New makes a Service.
-func New(opts Options) *Service { return &Service{opts: opts} }
+func New(opts Options) *Service {
+	if opts.Sampler == nil {
+		opts.Sampler = trace.NewSampler(time.Now, rand.Float64)
+	}
+	return &Service{opts: opts}
+}
 
 // maxTries bounds how often an event goes to another environment because the one
 // it was meant for was gone.
@@ -76,14 +87,26 @@ func (s *Service) run(ctx context.Context, v *lambda.Version, req *Request) (lam
 	if err != nil {
 		return lambda.Result{}, err
 	}
-	return lease.Invoke(ctx, lambda.Invocation{
+	inv := lambda.Invocation{
 		RequestID:     req.RequestID,
 		ARN:           s.opts.Scope.FunctionARN(req.Ref.Name, req.Ref.Qualifier),
-		TraceID:       req.TraceID,
+		TraceID:       req.Trace.Header,
 		ClientContext: req.ClientContext,
 		ContentType:   req.ContentType,
 		Payload:       req.Payload,
-	}, req.LogTail)
+	}
+	traced := false
+	if v.Tracing == lambda.TracingActive {
+		var segment trace.Segment
+		if segment, traced = trace.Activate(req.Trace, s.opts.Sampler); traced {
+			inv.TraceID, inv.SegmentID, inv.CallerTraceID = segment.Runtime, segment.ID, segment.Caller
+		}
+	}
+	result, err := lease.Invoke(ctx, inv, req.LogTail)
+	if traced {
+		result.TraceID = inv.TraceID
+	}
+	return result, err
 }
 
 // resolve finds the version that runs.

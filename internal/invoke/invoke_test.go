@@ -17,6 +17,7 @@ import (
 	"thaw/internal/lambda"
 	"thaw/internal/pool"
 	"thaw/internal/store/memory"
+	"thaw/internal/telemetry/trace"
 )
 
 // env answers with what it was given.
@@ -70,9 +71,10 @@ func open(t *testing.T, e *env) *fixture {
 	f.service = invoke.New(invoke.Options{Catalog: f.catalog, Pools: pools, Scope: lambda.DefaultScope})
 	active := lambda.Status{State: lambda.StateActive}
 	f.record, err = f.catalog.PutFunction(t.Context(), &lambda.Function{
-		Name:     "f",
-		Latest:   lambda.Version{Number: lambda.Latest, Status: active},
-		Versions: []lambda.Version{{Number: "1", Status: active}, {Number: "2", Status: lambda.Status{State: lambda.StatePending}}},
+		Name:   "f",
+		Latest: lambda.Version{Number: lambda.Latest, Status: active},
+		Versions: []lambda.Version{{Number: "1", Status: active}, {Number: "2", Status: lambda.Status{State: lambda.StatePending}},
+			{Number: "3", Status: active, Tracing: lambda.TracingActive}},
 	}, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -85,7 +87,7 @@ func TestWalk(t *testing.T) {
 	f := open(t, &env{seen: func(inv lambda.Invocation) error { got = inv; return nil }})
 	_, err := f.service.Invoke(t.Context(), invoke.Request{
 		Ref: lambda.Ref{Name: "f", Qualifier: "1"}, RequestID: "id", Payload: []byte("{}"),
-		ContentType: "application/json", ClientContext: "{}", TraceID: "Root=1",
+		ContentType: "application/json", ClientContext: "{}", Trace: trace.Accepted{Header: "Root=1"},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -96,6 +98,46 @@ func TestWalk(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestTracing: a function with active tracing has a segment of its own if the
+// trace is sampled; others pass on what they are given.
+func TestTracing(t *testing.T) {
+	const root = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8"
+	for name, test := range map[string]struct {
+		version  string
+		accepted trace.Accepted
+		segment  bool
+	}{
+		"active, sampled":       {"3", trace.Accepted{Header: root + ";Sampled=1"}, true},
+		"active, left open":     {"3", trace.Accepted{Header: root + ";Sampled=0", Undecided: true}, true}, // the first of its second
+		"active, not sampled":   {"3", trace.Accepted{Header: root + ";Sampled=0"}, false},
+		"passing, sampled":      {"1", trace.Accepted{Header: root + ";Sampled=1"}, false},
+		"passing, left open":    {"1", trace.Accepted{Header: root + ";Sampled=0", Undecided: true}, false},
+		"active, what is no id": {"3", trace.Accepted{Header: "Root=1"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got lambda.Invocation
+			f := open(t, &env{seen: func(inv lambda.Invocation) error { got = inv; return nil }})
+			r, err := f.service.Invoke(t.Context(), invoke.Request{Ref: lambda.Ref{Name: "f", Qualifier: test.version}, Trace: test.accepted})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !test.segment {
+				if got.TraceID != test.accepted.Header || got.SegmentID != "" || got.CallerTraceID != "" || r.TraceID != "" {
+					t.Errorf("%+v, answered with %q; want what was given", got, r.TraceID)
+				}
+				return
+			}
+			h, ok := trace.Parse(got.TraceID)
+			if !ok || h.Get(trace.Sampled) != "1" || h.Get(trace.Parent) != got.SegmentID || r.TraceID != got.TraceID {
+				t.Errorf("the function gets %q, the caller %q, the segment is %q", got.TraceID, r.TraceID, got.SegmentID)
+			}
+			if got.CallerTraceID != root+";Sampled=1" {
+				t.Errorf("the caller's is %q", got.CallerTraceID)
+			}
+		})
 	}
 }
 

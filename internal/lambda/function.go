@@ -93,6 +93,12 @@ type Status struct {
 	UpdateReasonCode string
 }
 
+// Values of Tracing.
+const (
+	TracingActive      = "Active"
+	TracingPassThrough = "PassThrough"
+)
+
 // States and update statuses.
 const (
 	StatePending     = "Pending"

@@ -7,12 +7,16 @@ type Invocation struct {
 	RequestID string
 	// ARN is the function's ARN as the caller wrote it: qualified if and only if
 	// the caller's was.
-	ARN           string
-	Deadline      time.Time
-	TraceID       string
-	ClientContext string // decoded JSON; empty if none
-	ContentType   string // empty means application/json
-	Payload       []byte
+	ARN      string
+	Deadline time.Time
+	TraceID  string // the trace header, as the function gets it
+	// SegmentID is the span of this invocation, which then is the parent in TraceID,
+	// and CallerTraceID is the header with the caller's parent. Both are empty unless
+	// the function's tracing is active and the trace sampled.
+	SegmentID, CallerTraceID string
+	ClientContext            string // decoded JSON; empty if none
+	ContentType              string // empty means application/json
+	Payload                  []byte
 }
 
 // Result is what an invocation came to. A function's failure is a result, not
@@ -28,6 +32,8 @@ type Result struct {
 	LogTail []byte
 	// ExecutedVersion is the version that ran.
 	ExecutedVersion string
+	// TraceID is the trace header of the answer; empty if it is the request's.
+	TraceID string
 }
 
 // Unhandled is the value of X-Amz-Function-Error for every failure.

@@ -1,19 +1,16 @@
 package lambda
 
 import (
-	"crypto/rand"
 	"encoding/base64"
-	"encoding/binary"
-	"encoding/hex"
 	"encoding/json"
 	"net/http"
 	"strconv"
-	"time"
 
 	"thaw/internal/awsapi"
 	model "thaw/internal/awsapi/gen/lambda"
 	"thaw/internal/invoke"
 	"thaw/internal/lambda"
+	"thaw/internal/telemetry/trace"
 )
 
 const (
@@ -28,8 +25,6 @@ const (
 	maxEventPayload = 1 << 20
 	// maxClientContext bounds the header, in characters of base64.
 	maxClientContext = 3583
-	// maxTraceHeader bounds what a caller may pass on as trace context.
-	maxTraceHeader = 1024
 )
 
 // invocation is a decoded Invoke request.
@@ -43,8 +38,8 @@ type invocation struct {
 
 // serveInvoke answers Invoke.
 func (h *Handler) serveInvoke(w http.ResponseWriter, r *http.Request, id string, req *awsapi.Request) {
-	trace := traceHeader(r.Header, h.now)
-	w.Header()["X-Amzn-Trace-Id"] = []string{trace}
+	traced := trace.Accept(header(r.Header, trace.HeaderName), h.now())
+	w.Header()[trace.HeaderName] = []string{traced.Header}
 	in, err := h.decodeInvoke(req)
 	if err != nil {
 		h.fail(w, r, id, err)
@@ -55,7 +50,7 @@ func (h *Handler) serveInvoke(w http.ResponseWriter, r *http.Request, id string,
 		h.fail(w, r, id, err)
 		return
 	}
-	call.RequestID, call.TraceID = id, trace
+	call.RequestID, call.Trace = id, traced
 	result, err := h.invoker.Invoke(r.Context(), call)
 	if err != nil {
 		h.fail(w, r, id, err)
@@ -210,6 +205,9 @@ func writeResult(w http.ResponseWriter, id string, result *lambda.Result) {
 	h["Content-Type"] = []string{"application/json"}
 	h["X-Amz-Executed-Version"] = []string{result.ExecutedVersion}
 	h["X-Amzn-Remapped-Content-Length"] = []string{"0"}
+	if result.TraceID != "" {
+		h[trace.HeaderName] = []string{result.TraceID}
+	}
 	if result.FunctionError != "" {
 		h["X-Amz-Function-Error"] = []string{result.FunctionError}
 	}
@@ -220,24 +218,4 @@ func writeResult(w http.ResponseWriter, id string, result *lambda.Result) {
 	awsapi.SetRequestID(h, id)
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write(result.Payload) // a caller that went away has no use for it
-}
-
-// traceHeader is the caller's trace context, or a new one that is not sampled.
-func traceHeader(h http.Header, now func() time.Time) string {
-	if given := header(h, "X-Amzn-Trace-Id"); given != "" && len(given) <= maxTraceHeader {
-		return given
-	}
-	var random [24]byte
-	rand.Read(random[:])
-	var at [4]byte
-	binary.BigEndian.PutUint32(at[:], uint32(now().Unix()))
-	buf := append(make([]byte, 0, 96), "Root=1-"...)
-	buf = hex.AppendEncode(buf, at[:])
-	buf = append(buf, '-')
-	buf = hex.AppendEncode(buf, random[:12])
-	buf = append(buf, ";Parent="...)
-	buf = hex.AppendEncode(buf, random[12:20])
-	buf = append(buf, ";Sampled=0;Lineage=1:"...)
-	buf = hex.AppendEncode(buf, random[20:])
-	return string(append(buf, ":0"...))
 }

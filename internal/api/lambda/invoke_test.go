@@ -54,14 +54,14 @@ func TestInvoke(t *testing.T) {
 				return lambda.Result{Payload: []byte(`"ok"`), ExecutedVersion: "7", LogTail: []byte("log")}, nil
 			}
 			a := s.do("POST", functions+tt.target, tt.body, tt.headers...)
-			if diff := cmp.Diff(tt.want, got, cmpopts.IgnoreFields(invoke.Request{}, "RequestID", "TraceID")); diff != "" {
+			if diff := cmp.Diff(tt.want, got, cmpopts.IgnoreFields(invoke.Request{}, "RequestID", "Trace")); diff != "" {
 				t.Errorf("request (-want +got):\n%s", diff)
 			}
 			if id := a.header["x-amzn-RequestId"]; len(id) != 1 || id[0] != got.RequestID {
 				t.Errorf("answer has the request id %q, the invocation %q", id, got.RequestID)
 			}
-			if trace := a.header.Get("X-Amzn-Trace-Id"); trace != got.TraceID || !traceID.MatchString(trace) {
-				t.Errorf("answer has the trace %q, the invocation %q", trace, got.TraceID)
+			if trace := a.header.Get("X-Amzn-Trace-Id"); trace != got.Trace.Header || !traceID.MatchString(trace) {
+				t.Errorf("answer has the trace %q, the invocation %q", trace, got.Trace.Header)
 			}
 			if tt.want.DryRun {
 				if a.status != http.StatusNoContent || a.body != "" {
@@ -77,6 +77,35 @@ func TestInvoke(t *testing.T) {
 }
 
 var traceID = regexp.MustCompile(`^Root=1-[0-9a-f]{8}-[0-9a-f]{24};Parent=[0-9a-f]{16};Sampled=0;Lineage=1:[0-9a-f]{8}:0$`)
+
+// TestTraceHeader: a caller's trace goes on and is answered; where the function
+// has a segment of its own, the answer names that.
+func TestTraceHeader(t *testing.T) {
+	s := newServer(t, setup{})
+	const given = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1;Lineage=1:a1b2c3d4:3"
+	for name, test := range map[string]struct{ sent, result, want string }{
+		"passed on":     {given, "", `^` + given + `$`},
+		"a segment":     {given, "Root=own", `^Root=own$`},
+		"no such trace": {"Root=mine;Sampled=1", "", traceID.String()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got invoke.Request
+			s.invoke = func(r invoke.Request) (lambda.Result, error) {
+				got = r
+				return lambda.Result{TraceID: test.result}, nil
+			}
+			a := s.do("POST", functions+"/f/invocations", "", "X-Amzn-Trace-Id", test.sent)
+			want := regexp.MustCompile(test.want)
+			if answered := a.header.Get("X-Amzn-Trace-Id"); !want.MatchString(answered) || test.result == "" && answered != got.Trace.Header {
+				t.Errorf("sent %q, passed on %q, answered %q", test.sent, got.Trace.Header, answered)
+			}
+			s.invoke = func(invoke.Request) (lambda.Result, error) { return lambda.Result{}, lambda.Errorf(lambda.CodeTooManyRequests, "no") }
+			if a := s.do("POST", functions+"/f/invocations", "", "X-Amzn-Trace-Id", test.sent); a.header.Get("X-Amzn-Trace-Id") == "" {
+				t.Error("a refusal has no trace header")
+			}
+		})
+	}
+}
 
 func TestInvokeAnswers(t *testing.T) {
 	s := newServer(t, setup{})
