@@ -516,3 +516,83 @@ func TestOverRealSockets(t *testing.T) {
 	server.Close()
 	<-served
 }
+
+// dialOnce refuses every connection, and tells the first address.
+func dialOnce(address chan<- string) func(context.Context, string, string) (net.Conn, error) {
+	return func(_ context.Context, _, to string) (net.Conn, error) {
+		select {
+		case address <- to:
+		default:
+		}
+		return nil, syscall.ECONNREFUSED
+	}
+}
+
+// TestHostileSubscribers: whatever a subscriber answers, deliveries go on, and
+// closing does not wait for it.
+func TestHostileSubscribers(t *testing.T) {
+	for name, answer := range map[string]func(net.Conn){
+		"nothing":         func(c net.Conn) { io.Copy(io.Discard, c) },
+		"reads nothing":   func(c net.Conn) { time.Sleep(time.Hour) },
+		"hangs up":        func(c net.Conn) {},
+		"garbage":         func(c net.Conn) { io.CopyN(io.Discard, c, 10); io.WriteString(c, "what?\r\n\r\n") },
+		"endless headers": func(c net.Conn) { endless(c, "HTTP/1.1 200 OK\r\n", "A: b\r\n") },
+		"endless body":    func(c net.Conn) { endless(c, "HTTP/1.1 200 OK\r\n\r\n", strings.Repeat("x", 1024)) },
+		"redirect": func(c net.Conn) {
+			endless(c, "HTTP/1.1 302 Found\r\nLocation: http://example.com\r\nContent-Length: 0\r\n\r\n", "")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var n network
+				conns, done := n.listen(), make(chan struct{})
+				var serving sync.WaitGroup
+				serving.Go(func() {
+					for {
+						select {
+						case c := <-conns:
+							serving.Go(func() {
+								answer(c)
+								c.Close()
+							})
+						case <-done:
+							return
+						}
+					}
+				})
+				r := open(t, &n)
+				subscribe(t, r, httpBody)
+				for range 30 {
+					r.Publish(line("one\n"))
+					time.Sleep(time.Second)
+				}
+				n.mu.Lock()
+				dials := n.dials
+				n.mu.Unlock()
+				if dials < 2 || dials > 40 {
+					t.Errorf("%d connections in 30 s", dials)
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				began := time.Now()
+				r.Close(ctx)
+				if took := time.Since(began); took > time.Second {
+					t.Errorf("closing took %v", took)
+				}
+				close(done)
+				serving.Wait()
+			})
+		})
+	}
+}
+
+// endless takes a request, and answers without end.
+func endless(c net.Conn, first, more string) {
+	if _, err := http.ReadRequest(bufio.NewReader(c)); err != nil {
+		return
+	}
+	_, err := io.WriteString(c, first)
+	for err == nil && more != "" {
+		_, err = io.WriteString(c, more)
+	}
+}
