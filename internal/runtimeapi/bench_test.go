@@ -1,6 +1,7 @@
 package runtimeapi_test
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"net"
@@ -57,6 +58,70 @@ func BenchmarkEvent(b *testing.B) {
 			<-h.idle
 		}
 	})
+}
+
+// BenchmarkExtensions measures one event with extensions that are told of it. All
+// peers are goroutines of this process that speak no more HTTP than they must.
+func BenchmarkExtensions(b *testing.B) {
+	for _, n := range []int{0, 1, 10} {
+		b.Run(fmt.Sprint("extensions=", n), func(b *testing.B) {
+			s, address := serve(b, runtimeapi.Options{})
+			const register = "POST /2020-01-01/extension/register HTTP/1.1\r\nLambda-Extension-Name: e%d\r\nContent-Length: 21\r\n\r\n{\"events\":[\"INVOKE\"]}"
+			for i := range n {
+				nc, r := speak(b, address, fmt.Sprintf(register, i))
+				next := "GET /2020-01-01/extension/event/next HTTP/1.1\r\nLambda-Extension-Identifier: " + r.Header.Get("Lambda-Extension-Identifier") + "\r\n\r\n"
+				go repeat(nc, next)
+			}
+			nc, err := net.Dial("tcp", address)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Cleanup(func() { nc.Close() })
+			const next = "GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\n\r\n"
+			go repeat(nc, next, "POST /2018-06-01/runtime/invocation/1/response HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}")
+			await(b, "init", s.Ready())
+			deadline := time.Now().Add(time.Hour)
+			for b.Loop() {
+				x, err := s.Deliver(lambda.Invocation{RequestID: "1", Deadline: deadline, Payload: []byte("{}")})
+				if err != nil {
+					b.Fatal(err)
+				}
+				<-x.Responded()
+				<-idle(x)
+			}
+		})
+	}
+}
+
+// speak sends a request on a new connection and reads the answer.
+func speak(b *testing.B, address, request string) (net.Conn, *http.Response) {
+	nc, err := net.Dial("tcp", address)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { nc.Close() })
+	io.WriteString(nc, request)
+	r, err := http.ReadResponse(bufio.NewReader(nc), nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return nc, r
+}
+
+// repeat sends the requests in turn, each when the answer to the one before has
+// come, until the connection ends.
+func repeat(nc net.Conn, requests ...string) {
+	buf := make([]byte, 4096)
+	for {
+		for _, r := range requests {
+			if _, err := io.WriteString(nc, r); err != nil {
+				return
+			}
+			if _, err := nc.Read(buf); err != nil {
+				return
+			}
+		}
+	}
 }
 
 // meter reports this process's CPU time from now to the call of what it returns.

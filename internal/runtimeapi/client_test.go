@@ -67,9 +67,9 @@ func buildEcho(tb testing.TB) string {
 }
 
 // run starts a runtime process and ends it with the test.
-func run(tb testing.TB, bin, address string) {
+func run(tb testing.TB, bin, address string, args ...string) {
 	tb.Helper()
-	cmd := exec.Command(bin)
+	cmd := exec.Command(bin, args...)
 	cmd.Env = append(os.Environ(), "AWS_LAMBDA_RUNTIME_API="+address)
 	cmd.Stderr = io.Discard
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -240,34 +240,6 @@ func TestGarbage(t *testing.T) {
 	}
 	if _, err := s.Deliver(lambda.Invocation{RequestID: "1", Deadline: time.Now().Add(patience)}); err != nil {
 		t.Errorf("Deliver: %v", err)
-	}
-}
-
-// TestDeafRuntime has a runtime that asks for an event and never reads it: the
-// invoker is held until the connections are cut.
-func TestDeafRuntime(t *testing.T) {
-	s, address := serve(t, runtimeapi.Options{})
-	c, err := net.Dial("tcp", address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	fmt.Fprint(c, "GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\n\r\n")
-	await(t, "start", s.Started())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		// Twice what the kernel buffers at most, for a loopback connection.
-		payload := make([]byte, 64<<20)
-		_, err = s.Deliver(lambda.Invocation{RequestID: "1", Payload: payload})
-	}()
-	s.Cut()
-	await(t, "Deliver", done)
-	if err == nil {
-		t.Error("the event was delivered")
-	}
-	if _, err := s.Deliver(lambda.Invocation{RequestID: "2"}); err == nil {
-		t.Error("another event was delivered")
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"sync"
 	"time"
 
 	"thaw/internal/lambda"
@@ -36,12 +35,19 @@ type conn struct {
 	last      bool       // close after the event
 	extension *extension // the one that waits on it
 
-	writing sync.Mutex // guards out and the writing side of nc
+	writing gate // guards out and the writing side of nc
 	out     []byte
 }
 
+// gate is a mutex that a virtual clock can see somebody wait for: writing may
+// take as long as the peer likes.
+type gate chan struct{}
+
+func (g gate) Lock()   { g <- struct{}{} }
+func (g gate) Unlock() { <-g }
+
 func newConn(s *Server, nc net.Conn) *conn {
-	c := &conn{srv: s, nc: nc}
+	c := &conn{srv: s, nc: nc, writing: make(gate, 1)}
 	c.in = patientReader{nc: nc, timeout: s.opts.ReadTimeout}
 	c.br = bufio.NewReaderSize(&c.in, readBuffer)
 	return c

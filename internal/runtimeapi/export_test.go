@@ -1,6 +1,11 @@
 package runtimeapi
 
-import "bufio"
+import (
+	"bufio"
+	"bytes"
+	"net"
+	"time"
+)
 
 // Next is the state machine, for the tests of its table.
 func Next(from string, on int) (string, bool) {
@@ -16,6 +21,9 @@ const (
 	EventResponse      = int(eventResponse)
 	EventErrorResponse = int(eventErrorResponse)
 	EventSent          = int(eventSent)
+	EventRestoreNext   = int(eventRestoreNext)
+	EventRestored      = int(eventRestored)
+	EventRestoreError  = int(eventRestoreError)
 )
 
 // States are all states of the machine.
@@ -23,6 +31,31 @@ func States() []string {
 	return []string{
 		string(stateStarted), string(stateInitError), string(stateReady), string(stateRunning),
 		string(stateResponse), string(stateErrorResponse), string(stateResponseSent),
+		string(stateRestoreReady), string(stateRestoring), string(stateRestoreError),
+	}
+}
+
+// NextExtension is the state machine of extensions.
+func NextExtension(from string, on int) (string, bool) {
+	to, ok := extensionState(from).next(extensionEvent(on))
+	return string(to), ok
+}
+
+// The events of that machine.
+const (
+	ExtensionRegisters    = int(extensionRegisters)
+	ExtensionAsks         = int(extensionAsks)
+	ExtensionAsksAgain    = int(extensionAsksAgain)
+	ExtensionGetsEvent    = int(extensionGetsEvent)
+	ExtensionFailsInit    = int(extensionFailsInit)
+	ExtensionFailsRunning = int(extensionFailsRunning)
+)
+
+// ExtensionStates are all states of that machine.
+func ExtensionStates() []string {
+	return []string{
+		string(extensionStarted), string(extensionRegistered), string(extensionReady), string(extensionRunning),
+		string(extensionInitError), string(extensionExitError),
 	}
 }
 
@@ -51,3 +84,24 @@ func ErrorName(s string) string { return errorName([]byte(s)) }
 
 // WithoutCause is the removal of a report's cause.
 func WithoutCause(s string) string { return string(withoutCause([]byte(s))) }
+
+// Converse has the server serve a connection on which the peer sends this and
+// hangs up, and gives what it has answered.
+func (s *Server) Converse(in []byte) []byte {
+	t := &tape{in: bytes.NewReader(in)}
+	newConn(s, t).serve()
+	return t.out.Bytes()
+}
+
+// tape is the connection.
+type tape struct {
+	net.Conn
+	in  *bytes.Reader
+	out bytes.Buffer
+}
+
+func (t *tape) Read(p []byte) (int, error)       { return t.in.Read(p) }
+func (t *tape) Write(p []byte) (int, error)      { return t.out.Write(p) }
+func (t *tape) Close() error                     { return nil }
+func (t *tape) SetReadDeadline(time.Time) error  { return nil }
+func (t *tape) SetWriteDeadline(time.Time) error { return nil }

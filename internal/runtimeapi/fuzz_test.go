@@ -3,8 +3,11 @@ package runtimeapi_test
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -65,4 +68,50 @@ func isStricterThere(err error) bool {
 		}
 	}
 	return false
+}
+
+// FuzzExtensions has a peer send anything to the endpoints of extensions: every
+// answer is HTTP with a known status and JSON, and the limits hold.
+func FuzzExtensions(f *testing.F) {
+	for _, seed := range []string{
+		"POST /2020-01-01/extension/register HTTP/1.1\r\nLambda-Extension-Name: x\r\nContent-Length: 32\r\n\r\n{\"events\":[\"INVOKE\",\"SHUTDOWN\"]}",
+		"POST /2020-01-01/extension/register HTTP/1.1\r\nLambda-Extension-Name: y\r\nLambda-Extension-Accept-Feature: accountId,a\r\nContent-Length: 2\r\n\r\n{}",
+		"GET /2020-01-01/extension/event/next HTTP/1.1\r\nLambda-Extension-Identifier: 00000000-0000-4000-8000-000000000000\r\n\r\n",
+		"POST /2020-01-01/extension/init/error HTTP/1.1\r\nLambda-Extension-Identifier: x\r\nLambda-Extension-Function-Error-Type: E\r\nContent-Length: 0\r\n\r\n",
+		"PUT /2022-07-01/telemetry HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+		"GET /2026-01-15/metadata/execution-environment HTTP/1.1\r\nAuthorization: Bearer t\r\n\r\n",
+		"GET /2018-06-01/runtime/restore/next HTTP/1.1\r\n\r\n",
+	} {
+		f.Add([]byte(seed))
+		f.Add([]byte(seed + seed))
+	}
+	known := []int{100, 200, 202, 400, 401, 403, 404, 405, 413, 417, 431, 501, 505}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		s := runtimeapi.New(runtimeapi.Options{
+			Extensions: []string{"x"}, Subscriptions: nobody{}, SnapStart: true,
+			Metadata: runtimeapi.Metadata{Token: "t", AvailabilityZoneID: "z"},
+		})
+		defer s.Close()
+		out := bufio.NewReader(bytes.NewReader(s.Converse(in)))
+		asHead := bytes.Contains(in, []byte("HEAD ")) // bodies cannot be told then
+		for !asHead {
+			r, err := http.ReadResponse(out, nil)
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatalf("answer: %v", err)
+			}
+			body, err := io.ReadAll(r.Body)
+			if err != nil || !slices.Contains(known, r.StatusCode) {
+				t.Fatalf("answer: %v, %s", err, r.Status)
+			}
+			if len(body) > 0 && r.Header.Get("Content-Type") == "application/json" && !json.Valid(body) {
+				t.Fatalf("answer is no JSON: %s", body)
+			}
+		}
+		if n := len(s.Extensions()); n > 10 {
+			t.Fatalf("%d extensions", n)
+		}
+	})
 }

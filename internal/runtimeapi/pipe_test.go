@@ -44,15 +44,28 @@ type peer struct {
 
 // dial opens a connection; a deaf peer reads nothing at all.
 func (l *pipeListener) dial(deaf bool) *peer {
+	p, ok := l.tryDial(deaf)
+	if !ok {
+		panic("the listener is closed")
+	}
+	return p
+}
+
+// tryDial is dial where the listener may be closed.
+func (l *pipeListener) tryDial(deaf bool) (*peer, bool) {
 	near, far := net.Pipe()
-	l.incoming <- far
+	select {
+	case l.incoming <- far:
+	case <-l.closed:
+		return nil, false
+	}
 	p := &peer{nc: near, ended: make(chan struct{})}
 	if deaf {
 		close(p.ended)
-		return p
+	} else {
+		go p.read()
 	}
-	go p.read()
-	return p
+	return p, true
 }
 
 func (p *peer) read() {

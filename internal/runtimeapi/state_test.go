@@ -9,20 +9,49 @@ import (
 // TestStates holds every pair of state and event to the machine's definition.
 func TestStates(t *testing.T) {
 	allowed := map[string]map[int]string{
-		"Started":                 {runtimeapi.EventNext: "Ready", runtimeapi.EventInitError: "InitError"},
+		"Started": {
+			runtimeapi.EventNext: "Ready", runtimeapi.EventInitError: "InitError", runtimeapi.EventRestoreNext: "RestoreReady",
+		},
 		"InitError":               {},
 		"Ready":                   {runtimeapi.EventNext: "Ready", runtimeapi.EventDeliver: "Running"},
 		"Running":                 {runtimeapi.EventNext: "Running", runtimeapi.EventResponse: "InvocationResponse", runtimeapi.EventErrorResponse: "InvocationErrorResponse"},
 		"InvocationResponse":      {runtimeapi.EventSent: "ResponseSent"},
 		"InvocationErrorResponse": {runtimeapi.EventSent: "ResponseSent"},
 		"ResponseSent":            {runtimeapi.EventNext: "Ready"},
+		"RestoreReady":            {runtimeapi.EventRestored: "Restoring"},
+		"Restoring":               {runtimeapi.EventNext: "Ready", runtimeapi.EventRestoreError: "RestoreError"},
+		"RestoreError":            {},
 	}
-	if got, want := len(runtimeapi.States()), len(allowed); got != want {
+	testMachine(t, allowed, runtimeapi.States(), runtimeapi.EventRestoreError, runtimeapi.Next)
+}
+
+// TestExtensionStates does the same for the machine of extensions.
+func TestExtensionStates(t *testing.T) {
+	allowed := map[string]map[int]string{
+		"Started": {runtimeapi.ExtensionRegisters: "Registered"},
+		"Registered": {
+			runtimeapi.ExtensionAsks: "Ready", runtimeapi.ExtensionFailsInit: "InitError", runtimeapi.ExtensionFailsRunning: "ExitError",
+		},
+		"Ready": {
+			runtimeapi.ExtensionAsksAgain: "Ready", runtimeapi.ExtensionGetsEvent: "Running", runtimeapi.ExtensionFailsRunning: "ExitError",
+		},
+		"Running":   {runtimeapi.ExtensionAsks: "Ready", runtimeapi.ExtensionFailsRunning: "ExitError"},
+		"InitError": {runtimeapi.ExtensionFailsInit: "InitError"},
+		"ExitError": {runtimeapi.ExtensionFailsRunning: "ExitError"},
+	}
+	testMachine(t, allowed, runtimeapi.ExtensionStates(), runtimeapi.ExtensionFailsRunning, runtimeapi.NextExtension)
+}
+
+// testMachine compares a machine with what is allowed; last is the last of its
+// events, which are numbered from 0.
+func testMachine(t *testing.T, allowed map[string]map[int]string, states []string, last int, next func(string, int) (string, bool)) {
+	t.Helper()
+	if got, want := len(states), len(allowed); got != want {
 		t.Fatalf("%d states, want %d", got, want)
 	}
-	for _, from := range runtimeapi.States() {
-		for on := runtimeapi.EventNext; on <= runtimeapi.EventSent; on++ {
-			to, ok := runtimeapi.Next(from, on)
+	for _, from := range states {
+		for on := range last + 1 {
+			to, ok := next(from, on)
 			want, wantOK := allowed[from][on]
 			if to != want || ok != wantOK {
 				t.Errorf("%s on event %d: got %q, %v; want %q, %v", from, on, to, ok, want, wantOK)

@@ -17,7 +17,7 @@ func serveLogs(c *conn, _ []byte) reply {
 }
 
 // subscribed answers a subscription that was taken: a JSON string.
-var subscribed = reply{status: 200, contentType: "text/plain; charset=utf-8", body: []byte(`"OK"`)}
+var subscribed = reply{status: 200, contentType: jsonType, body: []byte(`"OK"`)}
 
 // subscribe takes a subscription, which is possible until init is over. name is
 // the API's in messages.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"os"
 	"strings"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -36,4 +37,10 @@ func handle(ctx context.Context, raw json.RawMessage) (any, error) {
 	return raw, nil
 }
 
-func main() { lambda.Start(handle) }
+// With an argument, it asks to be told of its end.
+func main() {
+	if len(os.Args) > 1 {
+		lambda.StartWithOptions(handle, lambda.WithEnableSIGTERM())
+	}
+	lambda.Start(handle)
+}
