@@ -8,7 +8,6 @@
 package mount
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -44,21 +43,29 @@ func Overlay(sources ...string) (*os.File, error) {
 	if len(sources) == 1 {
 		return Bind(sources[0])
 	}
-	options := make([]Option, 0, len(sources))
+	var lower []string
 	for _, s := range sources {
-		options = append(options, Option{"lowerdir+", s})
+		root, err := openPath(s)
+		if err != nil {
+			return nil, err
+		}
+		defer root.Close()
+		lower = append(lower, descriptorPath(root))
 	}
-	f, err := filesystem("overlay", readOnlyAttributes, options)
-	if !errors.Is(err, unix.EINVAL) {
-		return f, err
-	}
-	// Before Linux 6.5 the layers are one option, in which a colon separates.
-	escaped := make([]string, 0, len(sources))
-	for _, s := range sources {
-		escaped = append(escaped, strings.NewReplacer(`\`, `\\`, `:`, `\:`, `,`, `\,`).Replace(s))
-	}
-	return filesystem("overlay", readOnlyAttributes, []Option{{"lowerdir", strings.Join(escaped, ":")}})
+	return filesystem("overlay", readOnlyAttributes, []Option{{"lowerdir", strings.Join(lower, ":")}})
 }
+
+func openPath(path string) (*os.File, error) {
+	fd, err := unix.Open(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open %q: %w", path, err)
+	}
+	return os.NewFile(uintptr(fd), path), nil
+}
+
+// descriptorPath names a directory by its descriptor: this is what whoever looks
+// at the mount's options sees, instead of a path of the host.
+func descriptorPath(f *os.File) string { return fmt.Sprintf("/proc/self/fd/%d", f.Fd()) }
 
 // Option is a mount option; an empty value is a flag.
 type Option struct{ Name, Value string }

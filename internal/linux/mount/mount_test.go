@@ -12,7 +12,7 @@ import (
 	"thaw/internal/linux/mount"
 )
 
-func needRoot(t *testing.T) {
+func needRoot(t testing.TB) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("mounts need root")
