@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
 	"slices"
@@ -95,10 +94,10 @@ func FuzzExtensions(f *testing.F) {
 		out := bufio.NewReader(bytes.NewReader(s.Converse(in)))
 		asHead := bytes.Contains(in, []byte("HEAD ")) // bodies cannot be told then
 		for !asHead {
-			r, err := http.ReadResponse(out, nil)
-			if errors.Is(err, io.EOF) {
+			if _, err := out.Peek(1); err != nil {
 				break
 			}
+			r, err := http.ReadResponse(out, nil)
 			if err != nil {
 				t.Fatalf("answer: %v", err)
 			}
