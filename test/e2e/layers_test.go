@@ -248,6 +248,24 @@ func TestBootstrapFromALayer(t *testing.T) {
 	}
 }
 
+// TestWrapperFromALayer has a script of a layer start the runtime's own program
+// with another variable and another argument.
+func TestWrapperFromALayer(t *testing.T) {
+	s := shared(t)
+	arn := s.layer(t, "wrapper", map[string]string{
+		"wrapper": "#!/bin/sh\nexport GREETING=\"from the wrapper, $GREETING\"\nexec \"$@\"\n",
+	})
+	for language, sp := range map[string]spec{"python": pythonEcho(t, python(t)), "node": nodeEcho(t, node(t))} {
+		sp.layers = []string{arn}
+		sp.env = map[string]string{"AWS_LAMBDA_EXEC_WRAPPER": "/opt/wrapper", "GREETING": "hello"}
+		s.deploy(t, "wrapped-"+language, sp)
+		got, err := s.invoke(t, "wrapped-"+language, map[string]any{"value": 1}).echo(1)
+		if err != nil || got.Greeting != "from the wrapper, hello" {
+			t.Errorf("%s: greeting %q, %v", language, got.Greeting, err)
+		}
+	}
+}
+
 // TestDeletedLayer deletes a layer that a function has: it has it still, in new
 // environments and after another start of the server, until it lets it go; then
 // the content is removed, but not below an environment that has it mounted.
