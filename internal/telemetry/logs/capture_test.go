@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -287,25 +288,64 @@ func FuzzFrames(f *testing.F) {
 	})
 }
 
-// TestLinesThatBeginInAGap: the rest of a line whose beginning was dropped is
-// dropped too, and one that was whole after it is not.
-func TestLinesThatBeginInAGap(t *testing.T) {
+// TestGap: what is dropped is told where it is missing, and the last lines of it
+// are there nevertheless; the end of a line that was too long is not.
+func TestGap(t *testing.T) {
 	clock := time.Date(2024, 1, 2, 3, 4, 5, 0, time.UTC)
 	kept, s := open(func(o *logs.StreamOptions) {
 		o.Now = func() time.Time { return clock }
 		o.Limits = logs.Limits{Rate: 1000, Burst: 1000, Intake: 1 << 30}
 	})
 	c, w := capture(t, s)
-	for _, text := range []string{"a\n", "b\n", "c\n", "too much\n", "gone\ngo", "ne"} {
+	var flood strings.Builder
+	for i := range 100 {
+		fmt.Fprintf(&flood, "flood %d\n", i)
+	}
+	for _, text := range []string{"a\n", "b\n", "c\n", "d\n", flood.String() + "la", "st\nunfin"} {
 		io.WriteString(w.output, text)
 		c.Flush()
 	}
+	w.frames.Write(frame(0xa55a0003, "framed"))
+	c.Flush()
 	clock = clock.Add(time.Second)
-	for _, text := range []string{" too\ntwo\nthr", "ee\n"} {
+	io.WriteString(w.output, "ished\n")
+	c.Flush()
+
+	var want strings.Builder
+	want.WriteString("a\nb\nc\n") // 1000 bytes of burst are used, with what is charged for lines
+	// d, 100 of the flood, "last", "unfin" and "framed" are dropped but for 32
+	want.WriteString("LOGS_DROPPED Records: 72\tBytes: 631\tReason: The function has printed faster than its environment's rate of log output.\n")
+	for i := 71; i < 100; i++ {
+		fmt.Fprintf(&want, "flood %d\n", i)
+	}
+	want.WriteString("last\nunfin\nframed\nished\n")
+	if diff := cmp.Diff(want.String(), kept.text()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	w.output.Close()
+	w.frames.Close()
+	c.Close()
+}
+
+// TestLongLinesInAGap: a line that is too long to be held while lines are dropped
+// is dropped to its end, also if the gap ends before it does.
+func TestLongLinesInAGap(t *testing.T) {
+	clock := time.Date(2024, 1, 2, 3, 4, 5, 0, time.UTC)
+	kept, s := open(func(o *logs.StreamOptions) {
+		o.Now = func() time.Time { return clock }
+		o.Limits = logs.Limits{Rate: 1000, Burst: 1000, Intake: 1 << 30}
+	})
+	c, w := capture(t, s)
+	for _, text := range []string{"a\n", "b\n", "c\n", "d\n", strings.Repeat("x", 5000)} {
 		io.WriteString(w.output, text)
 		c.Flush()
 	}
-	want := "a\nb\nc\nLOGS_DROPPED Records: 3\tBytes: 23\tReason: The function has printed faster than its environment's rate of log output.\ntwo\nthree\n"
+	clock = clock.Add(10 * time.Second)
+	for _, text := range []string{"xx", "x\nafter\n"} {
+		io.WriteString(w.output, text)
+		c.Flush()
+	}
+	want := "a\nb\nc\nLOGS_DROPPED Records: 1\tBytes: 5004\tReason: The function has printed faster than its environment's rate of log output.\nd\nafter\n"
 	if diff := cmp.Diff(want, kept.text()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -357,4 +397,50 @@ func (p *endlessPipe) Wait() error {
 func (p *endlessPipe) Close() error {
 	close(p.closed)
 	return nil
+}
+
+// TestNothingIsLostUncounted: whatever is printed in whatever pieces at whatever
+// times, each line is either in the log, in order, or counted as dropped, with its
+// bytes.
+func TestNothingIsLostUncounted(t *testing.T) {
+	for seed := range uint64(200) {
+		r := rand.New(rand.NewPCG(seed, 0))
+		clock := time.Date(2024, 1, 2, 3, 4, 5, 0, time.UTC)
+		var lines, bytes, newest int64
+		_, s := open(func(o *logs.StreamOptions) {
+			o.Now = func() time.Time { return clock }
+			o.Limits = logs.Limits{Rate: 2000, Burst: 4000, Intake: 1 << 40}
+			o.Observe = func(e telemetry.Event) {
+				switch l := e.Record.(type) {
+				case telemetry.LogsDropped:
+					lines, bytes = lines+l.DroppedRecords, bytes+l.DroppedBytes
+				case telemetry.Line:
+					lines, bytes = lines+1, bytes+int64(len(l.Text))
+					var n int64
+					if fmt.Sscan(l.Text, &n); n <= newest {
+						t.Fatalf("seed %d: line %d comes after line %d", seed, n, newest)
+					}
+					newest = n
+				}
+			}
+		})
+		c, w := capture(t, s)
+		var all strings.Builder
+		for i := range 300 {
+			fmt.Fprintln(&all, i+1, strings.Repeat("x", r.IntN(8)*r.IntN(8)*r.IntN(200)))
+		}
+		for text := all.String(); text != ""; {
+			n := min(1+r.IntN(9000), len(text))
+			io.WriteString(w.output, text[:n])
+			c.Flush()
+			text = text[n:]
+			clock = clock.Add(time.Duration(r.IntN(1000)) * time.Millisecond)
+		}
+		w.output.Close()
+		w.frames.Close()
+		c.Close()
+		if lines != 300 || bytes != int64(all.Len()) {
+			t.Errorf("seed %d: %d lines of %d bytes are told of, want 300 of %d", seed, lines, bytes, all.Len())
+		}
+	}
 }

@@ -106,13 +106,13 @@ func jsonLine(e telemetry.Event) string {
 // inspect tells whether a line is a JSON object, its level and its time. The
 // level is that of its frame, or what its key "level" names; the service takes
 // the latter only of lines that have a time too, in RFC 3339, zero otherwise.
-func inspect(text []byte, frame string) (object bool, level string, at time.Time) {
+func inspect(text, frame string) (object bool, level string, at time.Time) {
 	var line struct {
 		Level     any `json:"level"`
 		Timestamp any `json:"timestamp"` // of Node.js, Python, Java, .NET
 		Time      any `json:"time"`      // of Go's slog
 	}
-	if !startsObject(text) || json.Unmarshal(text, &line) != nil {
+	if !startsObject(text) || json.Unmarshal([]byte(text), &line) != nil {
 		return false, frame, time.Time{}
 	}
 	if frame != "" {
@@ -141,7 +141,7 @@ func stampOf(v any) time.Time {
 	return at
 }
 
-func startsObject(text []byte) bool {
+func startsObject(text string) bool {
 	for _, c := range text {
 		switch c {
 		case ' ', '\t', '\r', '\n':

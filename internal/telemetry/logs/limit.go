@@ -28,17 +28,12 @@ const (
 	lineCharge = 256
 )
 
-// dropReason is what a record of dropped lines tells.
-const dropReason = "The function has printed faster than its environment's rate of log output."
-
 // limiter decides what is dropped. It is data guarded by the stream's lock.
 type limiter struct {
 	rate, burst float64
 	tokens      float64
 	at          time.Time
 	closed      bool // drops until a quarter of the burst has come back
-	records     int64
-	bytes       int64
 }
 
 func newLimiter(l Limits, now time.Time) limiter {
@@ -69,35 +64,24 @@ func (l *limiter) shut(now time.Time) bool {
 	return l.closed
 }
 
-// take lets a line of size bytes through, or counts it as dropped.
+// take tells whether a line of size bytes is let through.
 func (l *limiter) take(now time.Time, size int) bool {
 	if l.shut(now) {
-		l.drop(1, size)
 		return false
 	}
-	if cost := float64(size + lineCharge); l.tokens < cost {
+	cost := float64(size + lineCharge)
+	if l.tokens < cost {
 		l.refill(now)
-		if l.tokens < cost {
-			l.closed = true
-			l.drop(1, size)
-			return false
-		}
 	}
-	l.tokens -= float64(size + lineCharge)
-	return true
+	l.closed = l.tokens < cost
+	if !l.closed {
+		l.tokens -= cost
+	}
+	return !l.closed
 }
 
-func (l *limiter) drop(records, bytes int) {
-	l.records += int64(records)
-	l.bytes += int64(bytes)
-}
-
-// dropped is what was dropped since the last call.
-func (l *limiter) dropped() (records, bytes int64) {
-	records, bytes = l.records, l.bytes
-	l.records, l.bytes = 0, 0
-	return records, bytes
-}
+// owe takes a line into account that is let through in any case.
+func (l *limiter) owe(size int) { l.tokens -= float64(size + lineCharge) }
 
 // intake measures what is read against a rate.
 type intake struct {

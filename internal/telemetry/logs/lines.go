@@ -19,35 +19,61 @@ type lines struct {
 // write takes bytes as they come.
 func (l *lines) write(b []byte, now time.Time) {
 	for len(b) > 0 {
-		if l.stream.limit.shut(now) {
-			l.skip(b)
-			return
-		}
-		end := bytes.IndexByte(b, '\n')
+		end := bytes.IndexByte(b, '\n') + 1
 		switch {
 		case l.lost:
-			if end < 0 {
-				end = len(b) - 1
+			if end == 0 {
+				end = len(b)
 			}
-			l.skip(b[:end+1])
-		case end < 0:
+			l.lose(b[:end])
+		case l.stream.limit.shut(now):
+			l.skip(b, now)
+			return
+		case end == 0:
 			l.hold(b, now)
 			return
-		case len(l.open) == 0 && end < MaxEvent:
-			l.emit(b[:end+1], now)
+		case len(l.open) == 0 && end <= MaxEvent:
+			l.emit(b[:end], now)
 		default:
-			l.hold(b[:end+1], now)
+			l.hold(b[:end], now)
 			l.emitOpen(now)
 		}
-		b = b[end+1:]
+		b = b[end:]
 	}
 }
 
-// skip drops all of it at once, which costs less than to look at each line: code
-// that prints without end is not to cost more than its share. A line of which
-// something is dropped is dropped to its end.
-func (l *lines) skip(b []byte) {
-	l.stream.limit.drop(bytes.Count(b, []byte{'\n'}), len(l.open)+len(b))
+// skip drops all finished lines at once, which costs less than to look at each:
+// code that prints without end is not to cost more than its share.
+func (l *lines) skip(b []byte, now time.Time) {
+	p := printed{now: now, at: now, extension: l.extension}
+	if len(l.open) > 0 {
+		end := bytes.IndexByte(b, '\n') + 1
+		if end == 0 || len(l.open)+end > MaxEvent {
+			l.rest(b)
+			return
+		}
+		l.stream.gap.add(append(l.open, b[:end]...), p)
+		l.open, b = l.open[:0], b[end:]
+	}
+	whole := bytes.LastIndexByte(b, '\n') + 1
+	l.stream.gap.addAll(b[:whole], p)
+	l.rest(b[whole:])
+}
+
+// rest takes the beginning of a line while lines are dropped: it is held, but not
+// for long.
+func (l *lines) rest(b []byte) {
+	if len(l.open)+len(b) <= lastBytes {
+		l.open = append(l.open, b...)
+		return
+	}
+	l.lose(b)
+}
+
+// lose drops what there is of a line, and what comes up to its end.
+func (l *lines) lose(b []byte) {
+	ended := bytes.Count(b, []byte{'\n'})
+	l.stream.gap.count(ended, len(l.open)+len(b))
 	l.open = l.open[:0]
 	l.lost = b[len(b)-1] != '\n'
 }
@@ -66,7 +92,7 @@ func (l *lines) hold(b []byte, now time.Time) {
 // end ends a line that was left open.
 func (l *lines) end(now time.Time) {
 	if l.lost {
-		l.stream.limit.drop(1, 0)
+		l.stream.gap.count(1, 0)
 		l.lost = false
 	}
 	if len(l.open) > 0 {
@@ -102,10 +128,16 @@ type printed struct {
 // holds s.mu.
 func (s *Stream) line(text []byte, p printed) {
 	if !s.limit.take(p.now, len(text)) {
+		s.gap.add(text, p)
 		return
 	}
 	s.tellDropped(p.now)
-	line := telemetry.Line{Extension: p.extension, Text: string(text), Level: p.level}
+	s.print(string(text), p)
+}
+
+// print adds a line. The caller holds s.mu.
+func (s *Stream) print(text string, p printed) {
+	line := telemetry.Line{Extension: p.extension, Text: text, Level: p.level}
 	shown := true
 	if s.opts.Format == FormatJSON {
 		var at time.Time
@@ -120,13 +152,24 @@ func (s *Stream) line(text []byte, p printed) {
 		s.opts.Observe(telemetry.Event{Time: at, Record: line})
 	}
 	if shown {
-		s.write(at, line.Text)
+		s.write(at, text)
 	}
 }
 
-// tellDropped tells what was dropped since it was told last. The caller holds s.mu.
+// tellDropped tells what was dropped since it was told last, and writes the last
+// lines of it after all. The caller holds s.mu.
 func (s *Stream) tellDropped(now time.Time) {
-	if records, bytes := s.limit.dropped(); records > 0 {
-		s.platform(now, telemetry.LogsDropped{Reason: dropReason, DroppedRecords: records, DroppedBytes: bytes})
+	if s.gap.records == 0 {
+		return
+	}
+	g := s.gap.take()
+	if lost := g.records - int64(len(g.last)); lost > 0 {
+		s.platform(now, telemetry.LogsDropped{
+			Reason: dropReason, DroppedRecords: lost, DroppedBytes: g.bytes - int64(g.lastBytes),
+		})
+	}
+	for _, d := range g.last {
+		s.limit.owe(len(d.text))
+		s.print(d.text, d.printed)
 	}
 }

@@ -42,6 +42,7 @@ type Stream struct {
 	mu       sync.Mutex
 	function lines // what the function has printed
 	limit    limiter
+	gap      gap
 	intake   intake
 	last     time.Time // of the newest event
 	fault    string    // a fault of the old style, which follows REPORT
