@@ -375,7 +375,7 @@ func (s *server) newEnvironment(ctx context.Context, function string, v *lambda.
 	}
 	env := environment.New(environment.Options{
 		Function: function, Version: v, Scope: s.config.Scope, Runtime: rt, CodeRoot: held.root, Layers: held.layers,
-		Driver: s.driver, Inside: s.guests, Logs: s.logs, Logger: s.logger,
+		Driver: s.driver, Inside: s.guests, Logs: s.logs, Account: s.usage.Counter(function), Logger: s.logger,
 	})
 	return &codeHolder{Environment: env, release: held.release}, nil
 }

@@ -34,7 +34,7 @@ func newUsageCommand() *cobra.Command {
 		Use:   "usage [FUNCTION]",
 		Short: "Show what functions have used, per day",
 		Long: `Show what functions have used on the last days: invocations, those of them that
-did not succeed, billed time, and GB-seconds, which are memory times billed time
+were answered with a function error, billed time, and GB-seconds, which are memory times billed time
 and what the service is paid for. INIT GB-SECONDS are those of them that were
 initialisation.
 

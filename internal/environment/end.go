@@ -31,6 +31,9 @@ func (r *run) begin() {
 func (r *run) close(report telemetry.Report) []byte {
 	r.env.stream.Emit(telemetry.End{RequestID: r.inv.RequestID})
 	r.env.stream.Emit(report)
+	if account := r.env.opts.Account; account != nil {
+		account(report, r.failed != nil || report.Status != telemetry.Success)
+	}
 	return r.env.stream.Tail()
 }
 

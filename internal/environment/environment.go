@@ -39,6 +39,9 @@ type Options struct {
 	OldLogStyle bool
 	// Observe, if set, is told every event; see logs.StreamOptions.
 	Observe func(telemetry.Event)
+	// Account, if set, is given the report of each invocation, and whether its caller
+	// got a function error. It must not block.
+	Account func(report telemetry.Report, failed bool)
 	Logger  *slog.Logger
 }
 

@@ -60,7 +60,7 @@ type Options struct {
 // Totals is what a function has used on a day.
 type Totals struct {
 	Invocations uint64 `json:"invocations"`
-	Errors      uint64 `json:"errors"` // those of them that did not succeed
+	Errors      uint64 `json:"errors"` // those of them that were answered with a function error
 	BilledMS    uint64 `json:"billed_ms"`
 	InitMS      uint64 `json:"init_ms"`
 	MBMS        uint64 `json:"mb_ms"`
@@ -155,21 +155,17 @@ func newTally(number int64) *tally {
 	return &tally{number: number, date: date, functions: map[string]Totals{}}
 }
 
-// Observer counts the reports of a function's environment. It may be called under
-// the locks of others: it waits for nothing but other counting.
-func (s *Store) Observer(function string) func(telemetry.Event) {
-	return func(e telemetry.Event) {
-		if r, ok := e.Record.(telemetry.Report); ok {
-			s.count(function, r)
-		}
-	}
+// Counter counts the reports of a function's environments, and whether their
+// callers got a function error. It waits for nothing but other counting.
+func (s *Store) Counter(function string) func(r telemetry.Report, failed bool) {
+	return func(r telemetry.Report, failed bool) { s.count(function, r, failed) }
 }
 
-func (s *Store) count(function string, r telemetry.Report) {
+func (s *Store) count(function string, r telemetry.Report, failed bool) {
 	memory, billed := uint64(max(r.Metrics.MemorySizeMB, 0)), uint64(max(r.Metrics.BilledDurationMs, 0))
 	init := min(billed, uint64((max(time.Duration(r.Metrics.InitDurationMs), 0)+time.Millisecond-1)/time.Millisecond))
 	used := Totals{Invocations: 1, BilledMS: billed, InitMS: init, MBMS: billed * memory, InitMBMS: init * memory}
-	if r.Status != telemetry.Success {
+	if failed {
 		used.Errors = 1
 	}
 	number := s.dayNumber()

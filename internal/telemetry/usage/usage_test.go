@@ -46,11 +46,9 @@ func days(t *testing.T, s *usage.Store, function string, n int) []usage.Day {
 	return found
 }
 
-// report is the end of an invocation.
-func report(status string, run, init time.Duration, memoryMB int) telemetry.Event {
-	return telemetry.Event{Record: telemetry.Report{
-		Status: status, Metrics: telemetry.NewReportMetrics(run, init, 0, memoryMB, 0),
-	}}
+// report is the end of an invocation, and whether it failed.
+func report(run, init time.Duration, memoryMB int, failed ...bool) (telemetry.Report, bool) {
+	return telemetry.Report{Metrics: telemetry.NewReportMetrics(run, init, 0, memoryMB, 0)}, len(failed) > 0
 }
 
 // firstDay is the day on which the virtual clock begins.
@@ -60,12 +58,11 @@ func TestCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := open(t, t.TempDir())
 		defer closeStore(t, s)
-		observe := s.Observer("f")
-		observe(telemetry.Event{Record: telemetry.Start{}})
-		observe(report(telemetry.Success, 1500*time.Microsecond, 10*time.Millisecond, 512))
-		observe(report(telemetry.Success, time.Second, 0, 1024))
-		observe(report(telemetry.Timeout, 3*time.Second, 0, 1024))
-		s.Observer("e")(report(telemetry.Error, 0, 0, 128))
+		count := s.Counter("f")
+		count(report(1500*time.Microsecond, 10*time.Millisecond, 512))
+		count(report(time.Second, 0, 1024))
+		count(report(3*time.Second, 0, 1024, true))
+		s.Counter("e")(report(0, 0, 128, true))
 		f := usage.Totals{Invocations: 3, Errors: 1, BilledMS: 12 + 4000, InitMS: 10, MBMS: 12*512 + 4000*1024, InitMBMS: 10 * 512}
 		want := []usage.Day{{Date: firstDay, Functions: []usage.Function{
 			{Name: "e", Totals: usage.Totals{Invocations: 1, Errors: 1, BilledMS: 1, MBMS: 128}},
@@ -96,9 +93,9 @@ func TestKilled(t *testing.T) {
 		dir := t.TempDir()
 		killed := open(t, dir)
 		defer closeStore(t, killed) // long after
-		observe := killed.Observer("f")
+		count := killed.Counter("f")
 		for range 10 {
-			observe(report(telemetry.Success, time.Millisecond, 0, 128))
+			count(report(time.Millisecond, 0, 128))
 			time.Sleep(time.Second)
 		}
 		synctest.Wait()
@@ -107,7 +104,7 @@ func TestKilled(t *testing.T) {
 			t.Errorf("%d of 10 invocations are left", got)
 		}
 		before := days(t, next, "f", 1)[0].Functions[0].Invocations
-		next.Observer("f")(report(telemetry.Success, time.Millisecond, 0, 128))
+		next.Counter("f")(report(time.Millisecond, 0, 128))
 		closeStore(t, next)
 		if got := days(t, next, "f", 1)[0].Functions[0].Invocations; got != before+1 {
 			t.Errorf("%d invocations after one more than %d", got, before)
@@ -136,11 +133,11 @@ func TestDays(t *testing.T) {
 		s := open(t, dir, func(o *usage.Options) { o.FlushInterval = 100 * time.Hour })
 		defer closeStore(t, s)
 		time.Sleep(24*time.Hour - time.Second) // the clock begins at midnight
-		observe := s.Observer("f")
+		count := s.Counter("f")
 		for range 3 {
-			observe(report(telemetry.Success, time.Millisecond, 0, 128))
+			count(report(time.Millisecond, 0, 128))
 			time.Sleep(time.Second)
-			observe(report(telemetry.Success, time.Millisecond, 0, 128))
+			count(report(time.Millisecond, 0, 128))
 			time.Sleep(24*time.Hour - time.Second)
 		}
 		got := map[string]uint64{}
@@ -161,9 +158,9 @@ func TestClockGoesBack(t *testing.T) {
 		s := open(t, t.TempDir(), func(o *usage.Options) { o.Now = func() time.Time { return time.Now().Add(-back) } })
 		defer closeStore(t, s)
 		time.Sleep(24 * time.Hour)
-		s.Observer("f")(report(telemetry.Success, time.Millisecond, 0, 128))
+		s.Counter("f")(report(time.Millisecond, 0, 128))
 		back = 2 * time.Hour
-		s.Observer("f")(report(telemetry.Success, time.Millisecond, 0, 128))
+		s.Counter("f")(report(time.Millisecond, 0, 128))
 		back = 0
 		if got := days(t, s, "f", 3); len(got) != 1 || got[0].Date != "2000-01-02" || got[0].Functions[0].Invocations != 2 {
 			t.Errorf("%+v", got)
@@ -177,7 +174,7 @@ func TestOldDaysGo(t *testing.T) {
 		keep := func(o *usage.Options) { o.Keep = 2 }
 		s := open(t, dir, keep)
 		for range 5 {
-			s.Observer("f")(report(telemetry.Success, time.Millisecond, 0, 128))
+			s.Counter("f")(report(time.Millisecond, 0, 128))
 			time.Sleep(24 * time.Hour)
 		}
 		closeStore(t, s)
@@ -195,7 +192,7 @@ func TestTooManyFunctions(t *testing.T) {
 		s := open(t, t.TempDir(), func(o *usage.Options) { o.Functions = 3 })
 		defer closeStore(t, s)
 		for i := range 10 {
-			s.Observer(fmt.Sprint("f", i%5))(report(telemetry.Success, time.Millisecond, 0, 128))
+			s.Counter(fmt.Sprint("f", i%5))(report(time.Millisecond, 0, 128))
 		}
 		got := map[string]uint64{}
 		for _, f := range days(t, s, "", 1)[0].Functions {
@@ -214,9 +211,9 @@ func TestManyCount(t *testing.T) {
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
-			observe := s.Observer("f")
+			count := s.Counter("f")
 			for range 500 {
-				observe(report(telemetry.Success, time.Millisecond, 0, 128))
+				count(report(time.Millisecond, 0, 128))
 			}
 		})
 	}
@@ -240,7 +237,7 @@ func TestUnwritable(t *testing.T) {
 		if err := os.RemoveAll(dir); err != nil {
 			t.Fatal(err)
 		}
-		s.Observer("f")(report(telemetry.Success, time.Millisecond, 0, 128))
+		s.Counter("f")(report(time.Millisecond, 0, 128))
 		time.Sleep(6 * time.Second)
 		synctest.Wait()
 		if !strings.Contains(log.String(), "usage cannot be written") {
@@ -290,8 +287,8 @@ func TestFile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
 		s := open(t, dir)
-		s.Observer("f")(report(telemetry.Success, 3*time.Millisecond, 2*time.Millisecond, 128))
-		s.Observer("e")(report(telemetry.Error, time.Millisecond, 0, 256))
+		s.Counter("f")(report(3*time.Millisecond, 2*time.Millisecond, 128))
+		s.Counter("e")(report(time.Millisecond, 0, 256, true))
 		closeStore(t, s)
 		got, err := os.ReadFile(filepath.Join(dir, firstDay+".json"))
 		if err != nil {
@@ -314,9 +311,10 @@ func BenchmarkCount(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer s.Close()
-	observe, event := s.Observer("f"), report(telemetry.Success, time.Millisecond, 0, 128)
+	count := s.Counter("f")
+	r, failed := report(time.Millisecond, 0, 128)
 	b.ReportAllocs()
 	for b.Loop() {
-		observe(event)
+		count(r, failed)
 	}
 }
