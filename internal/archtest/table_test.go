@@ -127,6 +127,12 @@ var house = []row{
 		why:    "everyone may write to it, so that it may import no one",
 	},
 	{
+		// OpenTelemetry's definitions alone: its exporters bring gRPC with them.
+		folder: "internal/telemetry/trace/otlp", imports: []string{"=internal/telemetry", "=internal/telemetry/trace"},
+		modules: []string{"go.opentelemetry.io/proto/otlp", "google.golang.org/protobuf"},
+		why:     "it turns events into spans; what they are of is told by the events",
+	},
+	{
 		folder: "internal/lambda",
 		why:    "the vocabulary that all the others speak: the standard library only",
 	},

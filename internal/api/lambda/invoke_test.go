@@ -99,7 +99,9 @@ func TestTraceHeader(t *testing.T) {
 			if answered := a.header.Get("X-Amzn-Trace-Id"); !want.MatchString(answered) || test.result == "" && answered != got.Trace.Header {
 				t.Errorf("sent %q, passed on %q, answered %q", test.sent, got.Trace.Header, answered)
 			}
-			s.invoke = func(invoke.Request) (lambda.Result, error) { return lambda.Result{}, lambda.Errorf(lambda.CodeTooManyRequests, "no") }
+			s.invoke = func(invoke.Request) (lambda.Result, error) {
+				return lambda.Result{}, lambda.Errorf(lambda.CodeTooManyRequests, "no")
+			}
 			if a := s.do("POST", functions+"/f/invocations", "", "X-Amzn-Trace-Id", test.sent); a.header.Get("X-Amzn-Trace-Id") == "" {
 				t.Error("a refusal has no trace header")
 			}
