@@ -63,8 +63,8 @@ func withoutCause(body []byte) []byte {
 // Function.Name, and otherwise says which of the two is unknown: the text is
 // the function's own, and metrics must not grow with it.
 func errorName(b []byte) string {
-	owner, name, _ := bytes.Cut(b, []byte{'.'})
-	function := string(owner) == "Function"
+	owner, name, dot := bytes.Cut(b, []byte{'.'})
+	function := dot && string(owner) == "Function"
 	if (function || string(owner) == "Runtime") && isName(name) {
 		return string(b)
 	}

@@ -77,16 +77,6 @@ func (x *Exchange) Times() Times {
 	return x.times
 }
 
-// Duration is the time from the delivery to the runtime's request for the next
-// event; zero until that has come.
-func (x *Exchange) Duration() time.Duration {
-	t := x.Times()
-	if t.RuntimeDone.IsZero() {
-		return 0
-	}
-	return t.RuntimeDone.Sub(t.Delivered)
-}
-
 // WhenRuntimeDone has f called once the runtime, having answered, asks for the
 // next event: at once if it has. WhenIdle has f called once the extensions that
 // were told of the event have asked, too: the server is ready for Deliver then.

@@ -7,6 +7,10 @@ const (
 	typeExtensionExit = "Extension.ExitError"
 )
 
+// maxReported bounds the name that an extension gives its failure, in bytes: logs
+// and records carry it. What is beyond is cut off.
+const maxReported = 1 << 10
+
 // serveExtensionInitError takes an extension's report that it cannot start. It
 // must exit afterwards.
 func serveExtensionInitError(c *conn, _ []byte) reply {
@@ -25,10 +29,11 @@ func (c *conn) extensionFails(on extensionEvent, errorType string, meant extensi
 	if !ok {
 		return r
 	}
-	reported := string(c.req.header("lambda-extension-function-error-type"))
-	if reported == "" {
+	header := c.req.header("lambda-extension-function-error-type")
+	if len(header) == 0 {
 		return failed(403, "Extension.MissingHeader", "Lambda-Extension-Function-Error-Type not found")
 	}
+	reported := string(header[:min(len(header), maxReported)])
 	f := &Failure{Type: errorType, ContentType: text(c.req.header("content-type"))}
 	if f.Body, r, ok = c.smallBody(); !ok {
 		return r

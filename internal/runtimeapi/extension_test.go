@@ -62,6 +62,21 @@ func (c *client) do(method, path, body string, fields ...string) (http.Header, m
 	return r.Header, answer
 }
 
+// TestLongFailureName has an extension call its failure by a name that no log
+// should carry.
+func TestLongFailureName(t *testing.T) {
+	s, address := serve(t, runtimeapi.Options{
+		Function:   runtimeapi.FunctionInfo{Name: "hello", AccountID: "000000000000"},
+		Extensions: []string{"first"},
+	})
+	c := newClient(t, address, "first", `{}`)
+	c.do("POST", "/2020-01-01/extension/exit/error", "", "Lambda-Extension-Function-Error-Type", strings.Repeat("e", 5000))
+	await(t, "fault", s.Failed())
+	if got := len(s.Fault().Reported); got != 1024 {
+		t.Errorf("%d bytes are kept, want 1024", got)
+	}
+}
+
 // live asks for events until the end, and gives away what it was told.
 func (c *client) live(events chan<- string) {
 	defer close(events)

@@ -31,7 +31,6 @@ func (c *conn) runtimeFails(on event, meant state) reply {
 	f, _, r := c.report()
 	s.fail(&Fault{Source: SourceRuntime, Failure: f})
 	s.mu.Lock()
-	s.failure = f
 	s.started.fire()
 	s.mu.Unlock()
 	return r

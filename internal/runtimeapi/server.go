@@ -27,7 +27,6 @@ type Server struct {
 	parked    *conn     // the connection that waits in /next
 	recipient *conn     // the one that the newest event was written to
 	exchange  *Exchange // the open one
-	failure   *Failure
 	conns     map[*conn]struct{}
 	listeners map[net.Listener]struct{}
 
@@ -64,13 +63,6 @@ func New(opts Options) *Server {
 	}
 	s.checkRegistered()
 	return s
-}
-
-// InitFailure is the runtime's report that it cannot start; nil if there is none.
-func (s *Server) InitFailure() *Failure {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.failure
 }
 
 // Serve accepts connections until Close, and returns nil then.

@@ -130,7 +130,6 @@ func (s *stage) times() string {
 		}
 		fmt.Fprintf(&b, "%s %s\n", m.name, when)
 	}
-	fmt.Fprintf(&b, "duration %v\n", s.exchange.Duration())
 	return b.String()
 }
 

@@ -68,7 +68,7 @@ func TestErrorName(t *testing.T) {
 		"Function.A":                "Function.Unknown",
 		"Function.A1":               "Function.Unknown",
 		"Function.":                 "Function.Unknown",
-		"Function":                  "Function.Unknown",
+		"Function":                  "Runtime.Unknown",
 		"Runtime.A.B":               "Runtime.Unknown",
 		"Runtime.":                  "Runtime.Unknown",
 		"unhandled":                 "Runtime.Unknown",

@@ -39,7 +39,7 @@ var update = flag.Bool("update", false, "write what the server says into the tra
 //	outcome     the exchange's outcome
 //	done, idle  whether the runtime has left the exchange, and everybody
 //	times       the moments of the exchange, since its delivery
-//	init        whether the runtime has started, and its failure
+//	init        whether the runtime has started, and its failure, if it is the fault
 //	signals     which milestones have passed
 //	fault       the first failure that was reported
 //	extensions  what is known of the extensions
@@ -154,7 +154,11 @@ func (s *stage) step(name, text string) (got string, compared bool) {
 		}
 		return render(s.exchange.Outcome()), true
 	case "init":
-		return fmt.Sprintf("started: %v\n%s", closed(s.server.Started()), renderFailure(s.server.InitFailure())), true
+		var f *runtimeapi.Failure
+		if fault := s.server.Fault(); fault != nil && fault.Source == runtimeapi.SourceRuntime {
+			f = fault.Failure
+		}
+		return fmt.Sprintf("started: %v\n%s", closed(s.server.Started()), renderFailure(f)), true
 	case "shutdown", "restored":
 		return s.end(name, text)
 	case "wait":
