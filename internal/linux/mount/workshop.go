@@ -100,10 +100,26 @@ func mapped(users *os.File, source string) (*os.File, error) {
 }
 
 // run is the thread. It stays locked, so that it ends with the goroutine, and the
-// mount namespace with it.
+// mount namespace with it. It is not the main thread: that one does not end, and
+// what /proc/self tells of mounts is what it sees.
 func (w *Workshop) run(dir string, ready chan<- error) {
-	defer close(w.ended)
 	runtime.LockOSThread()
+	if unix.Gettid() == unix.Getpid() {
+		other := make(chan struct{})
+		go func() {
+			runtime.LockOSThread() // which cannot be the main one: that is taken
+			close(other)
+			w.serve(dir, ready)
+		}()
+		<-other
+		runtime.UnlockOSThread()
+		return
+	}
+	w.serve(dir, ready)
+}
+
+func (w *Workshop) serve(dir string, ready chan<- error) {
+	defer close(w.ended)
 	empty, err := enterWorkshop(dir)
 	ready <- err
 	if err != nil {

@@ -180,6 +180,31 @@ func TestWorkshopIsItsOwn(t *testing.T) {
 	}
 }
 
+// TestWorkshopLeavesTheMainThread opens one from the main thread, whose mounts are
+// those that /proc/self shows.
+func TestWorkshopLeavesTheMainThread(t *testing.T) {
+	needRoot(t)
+	namespace := func() string {
+		name, err := os.Readlink("/proc/self/ns/mnt")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	before := namespace()
+	for range 50 { // a goroutine often begins where its maker runs
+		w, err := mount.OpenWorkshop(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := namespace(); got != before {
+			w.Close()
+			t.Fatalf("the process is in the namespace %s, was in %s", got, before)
+		}
+		w.Close()
+	}
+}
+
 func BenchmarkOwned(b *testing.B) {
 	needRoot(b)
 	w, ns, dir := workshop(b), users(b), b.TempDir()
