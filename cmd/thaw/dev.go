@@ -63,7 +63,7 @@ func (d *developer) run(ctx context.Context) error {
 		return err
 	}
 	defer files.Close()
-	since, err := d.logEnd(ctx)
+	reader, err := d.logEnd(ctx)
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func (d *developer) run(ctx context.Context) error {
 	var logs sync.WaitGroup
 	defer logs.Wait()
 	defer cancel()
-	logs.Go(func() { d.follow(ctx, since) })
+	logs.Go(func() { d.follow(ctx, reader) })
 	for first := true; ; {
 		if d.reload(ctx, first) {
 			first = false
@@ -114,39 +114,26 @@ func (d *developer) deploy(ctx context.Context, first bool) (deployResult, error
 	return run.deploy(ctx, ready)
 }
 
-// logEnd is where the log of the function ends now; what it said earlier is not
-// shown. A function that is yet to come has said nothing.
-func (d *developer) logEnd(ctx context.Context) (uint64, error) {
+// logEnd reads on from where the log of the function ends now; what it said
+// earlier is not shown. A function that is yet to come has said nothing.
+func (d *developer) logEnd(ctx context.Context) (*logReader, error) {
 	t, err := d.conn.target()
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	reader := logReader{target: t, function: d.deployment.name}
-	for since := uint64(0); ; {
-		page, err := reader.page(ctx, since, 0)
-		if err != nil && exitCode(err) == exitRefused {
-			return since, nil
-		} else if err != nil {
-			return 0, err
-		}
-		if since = page.Next; len(page.Events) == 0 {
-			return since, nil
-		}
-	}
+	reader := newLogReader(t, d.deployment.name)
+	return reader, reader.skip(ctx)
 }
 
 // follow prints the log until ctx ends. While the function is not there yet, or
 // the server is being restarted, it asks again now and then.
-func (d *developer) follow(ctx context.Context, since uint64) {
+func (d *developer) follow(ctx context.Context, reader *logReader) {
 	show := showLogLine(d.out, false)
 	for ctx.Err() == nil {
 		if t, err := d.conn.target(); err == nil {
-			reader := logReader{target: t, function: d.deployment.name, since: since}
+			reader.functions, reader.logs = t.client(), t.logClient()
 			// An error here is one of deploy too, which tells it.
-			_ = reader.read(ctx, true, func(event any) error {
-				since = event.(logEvent).Seq + 1
-				return show(event)
-			})
+			_ = reader.read(ctx, true, show)
 		}
 		select {
 		case <-ctx.Done():

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // fakeServer answers the part of the Lambda API that the verbs use. A function
@@ -43,7 +44,7 @@ func newFakeServer(t *testing.T, accessKey, dataDir string) *httptest.Server {
 	mux.HandleFunc("PUT /2015-03-31/functions/{name}/code", f.updateCode)
 	mux.HandleFunc("DELETE /2015-03-31/functions/{name}", f.remove)
 	mux.HandleFunc("POST /2015-03-31/functions/{name}/invocations", f.invoke)
-	mux.HandleFunc("GET /_thaw/logs/{name}", f.logs)
+	mux.HandleFunc("POST /{$}", f.logs)
 	new(fakeLayers).handle(mux)
 	mux.HandleFunc("GET /_thaw/backup", f.backup)
 	mux.HandleFunc("GET /_thaw/usage", f.usage)
@@ -55,7 +56,11 @@ func newFakeServer(t *testing.T, accessKey, dataDir string) *httptest.Server {
 func (f *fakeServer) authorised(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		authorization := r.Header.Get("Authorization")
-		if !strings.Contains(authorization, "Credential="+f.accessKey+"/") || !strings.Contains(authorization, "/us-east-1/lambda/aws4_request") {
+		service := "lambda"
+		if r.Header.Get("X-Amz-Target") != "" {
+			service = "logs"
+		}
+		if !strings.Contains(authorization, "Credential="+f.accessKey+"/") || !strings.Contains(authorization, "/us-east-1/"+service+"/aws4_request") {
 			refuse(w, http.StatusForbidden, "UnrecognizedClientException", "message", "The security token included in the request is invalid.")
 			return
 		}
@@ -200,18 +205,31 @@ func (f *fakeServer) invoke(w http.ResponseWriter, r *http.Request) {
 	w.Write(event)
 }
 
-// logs has three lines and gives two at a time.
+// logs has three lines of every function that there is, and gives two at a time.
 func (f *fakeServer) logs(w http.ResponseWriter, r *http.Request) {
-	if f.find(w, r) == nil {
+	in := decode(r)
+	name, _ := strings.CutPrefix(in["logGroupName"].(string), "/aws/lambda/")
+	if r.Header.Get("X-Amz-Target") != "Logs_20140328.FilterLogEvents" || f.functions[name] == nil {
+		answer(w, http.StatusBadRequest, map[string]string{"__type": "ResourceNotFoundException", "message": "The specified log group does not exist."})
 		return
 	}
-	since, _ := strconv.Atoi(r.URL.Query().Get("since"))
+	token, _ := in["nextToken"].(string)
+	since, _ := strconv.Atoi(token)
 	lines := []string{"START RequestId: 1 Version: $LATEST\n", "hello\n", "END RequestId: 1\n"}
-	events := []map[string]any{}
-	for seq := since + 1; seq <= len(lines) && len(events) < 2; seq++ {
-		events = append(events, map[string]any{
-			"seq": seq, "time": fmt.Sprintf("2026-01-02T03:04:05.%03dZ", seq), "stream": "s", "message": lines[seq-1],
-		})
+	page := map[string]any{"events": []any{}, "searchedLogStreams": []any{}}
+	for n := since; n < min(since+2, len(lines)); n++ {
+		page["events"] = append(page["events"].([]any), logLine(n+1, lines[n]))
 	}
-	answer(w, http.StatusOK, map[string]any{"events": events, "next": since + len(events)})
+	if since+2 < len(lines) {
+		page["nextToken"] = strconv.Itoa(since + 2)
+	}
+	answer(w, http.StatusOK, page)
+}
+
+// logLine is an event of FilterLogEvents, some milliseconds after a fixed time.
+func logLine(ms int, message string) map[string]any {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC).UnixMilli() + int64(ms)
+	return map[string]any{
+		"eventId": fmt.Sprint(at), "timestamp": at, "ingestionTime": at, "logStreamName": "s", "message": message,
+	}
 }

@@ -2,39 +2,38 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	sdk "github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/smithy-go"
 	"github.com/spf13/cobra"
 
 	"thaw/internal/lambda"
 )
 
-// maxLogPage bounds one answer of the log endpoint, in bytes.
-const maxLogPage = 32 << 20
-
-// logWait is how long the server holds a request for events that are yet to
-// come, in seconds. That the function has been deleted shows at the next request
-// only, which is why it is short.
-const logWait = 2
-
-// followPause is between two requests of --follow that bring nothing.
-const followPause = 100 * time.Millisecond
+const (
+	// followPause is between two looks of --follow: what is printed is shown about
+	// that much later.
+	followPause = 100 * time.Millisecond
+	// followOverlap is how far each look goes back behind the newest line: lines of
+	// several environments do not come in quite in the order of their times.
+	followOverlap = 500 * time.Millisecond
+	// followCheck is how often it is asked whether the function is still there.
+	followCheck = 2 * time.Second
+)
 
 func newLogsCommand() *cobra.Command {
 	var conn connection
 	var follow, timestamps bool
+	var since time.Duration
+	var filter string
 	cmd := &cobra.Command{
 		Use:   "logs NAME",
 		Short: "Print what a function has logged",
@@ -42,10 +41,12 @@ func newLogsCommand() *cobra.Command {
 output and the service's START, END and REPORT lines. With --follow, go on until
 interrupted, or until the function is deleted.
 
-NAME is a function's name or ARN. The server keeps the newest lines in memory,
-about 512 KB of each function; after its restart they are gone.`,
+NAME is a function's name or ARN. The server keeps the log on disk, see --log-disk
+of "thaw serve". It is the log group of CloudWatch Logs that the function writes
+to, and other clients of that service read it too.`,
 		Example: `  thaw logs hello
   thaw logs hello --follow --timestamps
+  thaw logs hello --since 10m --filter '?ERROR ?WARN'
   thaw logs hello --json | jq -r .message`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -57,13 +58,16 @@ about 512 KB of each function; after its restart they are gone.`,
 			if !ok {
 				return usageError("%q is neither the name nor the ARN of a function", args[0])
 			}
-			reader := logReader{target: t, function: ref.Name}
+			reader := newLogReader(t, ref.Name)
+			reader.filter = filter
+			if since > 0 {
+				reader.from = time.Now().Add(-since)
+			}
 			show := showLogLine(cmd.OutOrStdout(), timestamps)
 			if conn.json {
-				show = json.NewEncoder(cmd.OutOrStdout()).Encode
+				show = jsonLogLine(cmd.OutOrStdout())
 			}
-			gaps := gapTeller{w: cmd.ErrOrStderr(), next: 1}
-			err = reader.read(cmd.Context(), follow, gaps.before(show))
+			err = reader.read(cmd.Context(), follow, show)
 			switch {
 			case follow && cmd.Context().Err() != nil:
 				return nil // interrupting is how following ends
@@ -78,26 +82,21 @@ about 512 KB of each function; after its restart they are gone.`,
 	cmd.ValidArgsFunction = conn.completeFunctions(1)
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "wait for new lines until interrupted")
 	cmd.Flags().BoolVar(&timestamps, "timestamps", false, "begin each line with its time")
+	durationFlag(cmd, &since, "since", 0, time.Millisecond, 100*365*24*time.Hour, "how far back to begin; 0 is at the first line held")
+	cmd.Flags().StringVar(&filter, "filter", "", "`pattern` of CloudWatch Logs that lines must match")
 	return cmd
 }
 
-// logEvent is one line of a function's log, as the server's endpoint
-// /_thaw/logs/FUNCTION gives it. Seq rises by at least one from line to line.
+// logEvent is one line of a function's log.
 type logEvent struct {
-	Seq     uint64    `json:"seq"`
+	ID      string    `json:"id"`
 	Time    time.Time `json:"time"`
 	Stream  string    `json:"stream"`
 	Message string    `json:"message"`
 }
 
-type logPage struct {
-	Events []logEvent `json:"events"`
-	Next   uint64     `json:"next"` // what to give as since next time
-}
-
-func showLogLine(w io.Writer, timestamps bool) func(any) error {
-	return func(v any) error {
-		event := v.(logEvent)
+func showLogLine(w io.Writer, timestamps bool) func(logEvent) error {
+	return func(event logEvent) error {
 		line := strings.TrimSuffix(event.Message, "\n")
 		if timestamps {
 			line = event.Time.UTC().Format("2006-01-02T15:04:05.000Z") + "  " + line
@@ -107,63 +106,83 @@ func showLogLine(w io.Writer, timestamps bool) func(any) error {
 	}
 }
 
-// gapTeller tells of lines that the server no longer holds: it keeps the newest
-// ones of each function only, and numbers all of them from 1 on.
-type gapTeller struct {
-	w    io.Writer
-	next uint64 // the number of the next line
-}
-
-func (g *gapTeller) before(show func(any) error) func(any) error {
-	return func(v any) error {
-		event := v.(logEvent)
-		if event.Seq > g.next {
-			fmt.Fprintf(g.w, "thaw: %d earlier lines are no longer held\n", event.Seq-g.next)
-		}
-		g.next = event.Seq + 1
-		return show(v)
-	}
+func jsonLogLine(w io.Writer) func(logEvent) error {
+	encoder := json.NewEncoder(w)
+	return func(event logEvent) error { return encoder.Encode(event) }
 }
 
 // errDeleted ends the following of a function that was there at first.
 var errDeleted = errors.New("the function has been deleted")
 
+// logReader reads the log of a function on and on: each line once.
 type logReader struct {
-	target
-	function string
-	since    uint64 // what was read before
+	functions *sdk.Client
+	logs      *cloudwatchlogs.Client
+	function  string
+	filter    string
+	group     string    // empty until it is known
+	from      time.Time // nothing earlier is shown
+	newest    time.Time // of the lines that were read
+	// seen is the lines read that are not older than followOverlap, and some older
+	// ones, until there are enough to forget.
+	seen   map[string]time.Time
+	enough int
 }
 
-// read shows every line there is, page by page, and with follow those to come.
-func (r logReader) read(ctx context.Context, follow bool, show func(any) error) error {
-	seen := false
-	for since := r.since; ; {
-		wait := 0
-		if follow {
-			wait = logWait
-		}
-		page, err := r.page(ctx, since, wait)
-		var refused smithy.APIError
-		if seen && errors.As(err, &refused) && refused.ErrorCode() == lambda.CodeResourceNotFound {
-			return errDeleted
-		}
-		if err != nil {
+func newLogReader(t target, function string) *logReader {
+	return &logReader{functions: t.client(), logs: t.logClient(), function: function, seen: map[string]time.Time{}, enough: minSeen}
+}
+
+// logClient makes the client of the CloudWatch Logs API.
+func (t target) logClient() *cloudwatchlogs.Client {
+	return cloudwatchlogs.New(cloudwatchlogs.Options{
+		Region:       t.Region,
+		BaseEndpoint: aws.String(t.Endpoint),
+		Credentials:  t.credentials(),
+		Retryer:      aws.NopRetryer{},
+		HTTPClient:   t.httpClient(),
+		AppID:        "thaw",
+	})
+}
+
+func notFound(err error) bool {
+	var refused smithy.APIError
+	return errors.As(err, &refused) && refused.ErrorCode() == lambda.CodeResourceNotFound
+}
+
+// find asks for the log group of the function.
+func (r *logReader) find(ctx context.Context) error {
+	config, err := r.functions.GetFunctionConfiguration(ctx, &sdk.GetFunctionConfigurationInput{FunctionName: &r.function})
+	if err != nil {
+		return err
+	}
+	r.group = defaultLogGroup(r.function)
+	if config.LoggingConfig != nil && config.LoggingConfig.LogGroup != nil {
+		r.group = *config.LoggingConfig.LogGroup
+	}
+	return nil
+}
+
+func defaultLogGroup(function string) string { return "/aws/lambda/" + function }
+
+// read shows every line there is, and with follow those to come.
+func (r *logReader) read(ctx context.Context, follow bool, show func(logEvent) error) error {
+	if err := r.find(ctx); err != nil {
+		return err
+	}
+	for checked := time.Now(); ; {
+		if err := r.look(ctx, show); err != nil || !follow {
 			return err
 		}
-		seen = true
-		for _, event := range page.Events {
-			if err := show(event); err != nil {
+		if time.Since(checked) > followCheck {
+			switch err := r.find(ctx); {
+			case notFound(err):
+				return errors.Join(r.look(ctx, show), errDeleted)
+			case err != nil:
 				return err
 			}
+			checked = time.Now()
 		}
-		since = page.Next
-		if len(page.Events) > 0 {
-			continue
-		}
-		if !follow {
-			return nil
-		}
-		// The server has waited, unless it ends; do not press it then.
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -172,56 +191,84 @@ func (r logReader) read(ctx context.Context, follow bool, show func(any) error) 
 	}
 }
 
-func (r logReader) page(ctx context.Context, since uint64, wait int) (logPage, error) {
-	query := url.Values{"since": {strconv.FormatUint(since, 10)}, "wait": {strconv.Itoa(wait)}}
-	address := strings.TrimSuffix(r.Endpoint, "/") + "/_thaw/logs/" + url.PathEscape(r.function) + "?" + query.Encode()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return logPage{}, err
+// look shows what has come since the last time. The group is there from the first
+// line on.
+func (r *logReader) look(ctx context.Context, show func(logEvent) error) error {
+	in := &cloudwatchlogs.FilterLogEventsInput{LogGroupName: &r.group}
+	if r.filter != "" {
+		in.FilterPattern = &r.filter
 	}
-	if err := r.sign(ctx, request); err != nil {
-		return logPage{}, err
+	start := r.newest.Add(-followOverlap)
+	if start.Before(r.from) {
+		start = r.from
 	}
-	response, err := r.httpClient().Do(request)
-	if err != nil {
-		return logPage{}, err
+	if start.After(time.UnixMilli(0)) {
+		in.StartTime = aws.Int64(start.UnixMilli())
 	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxLogPage))
-	if err != nil {
-		return logPage{}, &url.Error{Op: "read", URL: address, Err: err}
+	for pages := cloudwatchlogs.NewFilterLogEventsPaginator(r.logs, in); pages.HasMorePages(); {
+		page, err := pages.NextPage(ctx)
+		if notFound(err) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		for i := range page.Events {
+			e := &page.Events[i]
+			if !r.first(aws.ToString(e.EventId), time.UnixMilli(aws.ToInt64(e.Timestamp))) {
+				continue
+			}
+			at := time.UnixMilli(aws.ToInt64(e.Timestamp)).UTC()
+			if err := show(logEvent{aws.ToString(e.EventId), at, aws.ToString(e.LogStreamName), aws.ToString(e.Message)}); err != nil {
+				return err
+			}
+		}
 	}
-	if response.StatusCode != http.StatusOK {
-		return logPage{}, refusal(response, body)
-	}
-	var page logPage
-	if err := json.Unmarshal(body, &page); err != nil {
-		return logPage{}, &codedError{exitUnreachable, errors.New(foreignMessage(request.URL.Host))}
-	}
-	return page, nil
+	return nil
 }
 
-// sign signs a request without a body as one to the service lambda, which is
-// what the server verifies on all that it answers.
-func (t target) sign(ctx context.Context, request *http.Request) error {
-	key, err := t.credentials().Retrieve(ctx)
-	if err != nil {
+// first notes a line and tells whether it is new.
+func (r *logReader) first(id string, at time.Time) bool {
+	if _, known := r.seen[id]; known {
+		return false
+	}
+	r.seen[id] = at
+	if at.After(r.newest) {
+		r.newest = at
+	}
+	if len(r.seen) > r.enough {
+		r.forget()
+		r.enough = max(minSeen, 2*len(r.seen))
+	}
+	return true
+}
+
+// minSeen is how many lines are remembered before the old ones are forgotten.
+const minSeen = 4096
+
+func (r *logReader) forget() {
+	oldest := r.newest.Add(-followOverlap)
+	for id, at := range r.seen {
+		if at.Before(oldest) {
+			delete(r.seen, id)
+		}
+	}
+}
+
+// skip passes over all that is there now.
+func (r *logReader) skip(ctx context.Context) error {
+	if err := r.find(ctx); notFound(err) {
+		r.group = defaultLogGroup(r.function) // its log may have outlived it
+	} else if err != nil {
 		return err
 	}
-	empty := sha256.Sum256(nil)
-	return v4.NewSigner().SignHTTP(ctx, key, request, hex.EncodeToString(empty[:]), "lambda", t.Region, time.Now())
-}
-
-// refusal reads an error answer of the server: its code from the header, its
-// text from either of the two members that hold it.
-func refusal(response *http.Response, body []byte) error {
-	var text struct{ Message string } // encoding/json takes message and Message
-	code, _, _ := strings.Cut(response.Header.Get("X-Amzn-ErrorType"), ":")
-	if json.Unmarshal(body, &text) != nil || text.Message == "" {
-		text.Message = response.Status
+	last, err := r.logs.FilterLogEvents(ctx, &cloudwatchlogs.FilterLogEventsInput{
+		LogGroupName: &r.group, StartFromHead: aws.Bool(false), Limit: aws.Int32(1),
+	})
+	if notFound(err) || err == nil && len(last.Events) == 0 {
+		return nil
+	} else if err != nil {
+		return err
 	}
-	if code == "" {
-		return &codedError{exitUnreachable, errors.New(foreignMessage(response.Request.URL.Host))}
-	}
-	return &smithy.GenericAPIError{Code: code, Message: text.Message}
+	r.from = time.UnixMilli(aws.ToInt64(last.Events[0].Timestamp))
+	return r.look(ctx, func(logEvent) error { return nil })
 }

@@ -34,6 +34,7 @@ type Config struct {
 	PausedSandboxes    int
 	Keeping            keeping
 	Networking         networking
+	Logging            logging
 	StopGrace          time.Duration
 
 	LogLevel  string
@@ -108,6 +109,7 @@ socket that a service manager has opened (LISTEN_FDS) is taken instead of
 	numberFlag(cmd, &c.PausedSandboxes, "paused-sandboxes", defaultPausedSandboxes, 0, maxPausedSandboxes, "sandboxes to keep ready for cold starts, at most 256")
 	c.Keeping.flags(cmd)
 	c.Networking.flags(cmd)
+	c.Logging.flags(cmd)
 	durationFlag(cmd, &c.StopGrace, "stop-grace", defaultStopGrace, time.Millisecond, time.Hour, "how long running invocations may go on when the server is told to stop")
 	f.StringVar(&c.LogLevel, "log-level", "info", "what the server logs: debug, info, warn or error")
 	f.StringVar(&c.LogFormat, "log-format", "text", "how the server logs: text or json")

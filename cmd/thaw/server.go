@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -18,7 +17,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	apilambda "thaw/internal/api/lambda"
-	apilogs "thaw/internal/api/logs"
 	"thaw/internal/catalog"
 	"thaw/internal/code"
 	"thaw/internal/control"
@@ -35,7 +33,7 @@ import (
 	"thaw/internal/store/jetstream"
 	"thaw/internal/store/mirror"
 	"thaw/internal/store/sealed"
-	"thaw/internal/telemetry/logs"
+	"thaw/internal/telemetry/logstore"
 	"thaw/internal/telemetry/usage"
 	"thaw/internal/vault"
 )
@@ -55,7 +53,7 @@ type server struct {
 	catalog  *catalog.Catalog
 	driver   *native.Driver
 	runtimes *runtimes.Catalogue
-	logs     *logs.Store
+	logs     *logstore.Store
 	usage    *usage.Store
 	guests   *guests
 	pools    *pool.Pools
@@ -200,7 +198,7 @@ func (s *server) open(ctx context.Context) error {
 		return fmt.Errorf("make data directory: %w", err)
 	}
 	for _, step := range []func(context.Context) error{
-		s.openState, s.openUsage, s.openSandboxes, s.openGuests, s.openPools, s.openAPI,
+		s.openState, s.openUsage, s.openLogs, s.openSandboxes, s.openGuests, s.openPools, s.openAPI,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -325,7 +323,6 @@ func (s *server) trySandbox(ctx context.Context) error {
 }
 
 func (s *server) openPools(ctx context.Context) error {
-	s.logs = logs.NewStore(logs.Options{})
 	keep, err := s.config.Keeping.options(pool.Options{
 		New:             s.newEnvironment,
 		AccountLimit:    s.config.AccountConcurrency,
@@ -421,21 +418,19 @@ func (s *server) openAPI(context.Context) error {
 		Scope:    s.config.Scope,
 		Logger:   s.logger,
 	})
-	s.guests.serve(api)
-	own := api.Verified(apilogs.New(apilogs.Options{Store: s.logs, Group: s.logGroup}))
+	services := s.withLogs(api, keys)
+	s.guests.serve(services)
 	backups := api.Verified(s.serveBackup())
 	used := api.Verified(s.serveUsage())
 	s.http = &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			switch {
-			case strings.HasPrefix(r.URL.Path, apilogs.Path):
-				s.whileOpen(own, w, r)
 			case r.URL.Path == backupPath:
 				backups.ServeHTTP(w, r)
 			case r.URL.Path == usagePath:
 				used.ServeHTTP(w, r)
 			default:
-				api.ServeHTTP(w, r)
+				services.ServeHTTP(w, r)
 			}
 		}),
 		ReadHeaderTimeout: headerTimeout,
@@ -446,23 +441,6 @@ func (s *server) openAPI(context.Context) error {
 	}
 	s.http.RegisterOnShutdown(s.endFollowing)
 	return nil
-}
-
-// whileOpen serves a request that waits for what is to come, until the server is
-// to end: who follows a log must not hold that up.
-func (s *server) whileOpen(h http.Handler, w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
-	defer context.AfterFunc(s.following, cancel)()
-	h.ServeHTTP(w, r.WithContext(ctx))
-}
-
-func (s *server) logGroup(function string) (string, bool) {
-	r, ok := s.catalog.Function(function)
-	if !ok {
-		return "", false
-	}
-	return r.Function.Latest.Logging.Group, true
 }
 
 // memoryBytes is the machine's memory.

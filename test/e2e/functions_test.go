@@ -17,6 +17,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 )
@@ -196,19 +197,16 @@ func (s *server) wantLogged(t testing.TB, name, expression string) {
 // log reads the log of a function, all streams together.
 func (s *server) log(t testing.TB, name string) (string, error) {
 	t.Helper()
-	r := s.send(t, "GET", "/_thaw/logs/"+name+"?since=0&wait=0", nil, time.Now())
-	if r.status != 200 {
-		return "", fmt.Errorf("log of %s: %d %s", name, r.status, r.body)
-	}
-	var page struct {
-		Events []struct{ Message string }
-	}
-	if err := json.Unmarshal([]byte(r.body), &page); err != nil {
-		return "", err
-	}
+	group, ctx := "/aws/lambda/"+name, t.Context()
 	var b strings.Builder
-	for _, e := range page.Events {
-		b.WriteString(e.Message)
+	for pages := cloudwatchlogs.NewFilterLogEventsPaginator(s.logs(), &cloudwatchlogs.FilterLogEventsInput{LogGroupName: &group}); pages.HasMorePages(); {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return "", fmt.Errorf("log of %s: %w", name, err)
+		}
+		for _, e := range page.Events {
+			b.WriteString(*e.Message)
+		}
 	}
 	return b.String(), nil
 }

@@ -1,6 +1,7 @@
 package logstore
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"os"
@@ -240,6 +241,22 @@ func (s *Store) Streams(in string) ([]Stream, error) {
 	})
 	slices.SortFunc(found, func(a, b Stream) int { return strings.Compare(a.Name, b.Name) })
 	return found, err
+}
+
+// HasStreams returns an error unless a group has all of these streams, what is
+// queued included.
+func (s *Store) HasStreams(ctx context.Context, in string, names []string) error {
+	if err := s.Settle(ctx); err != nil {
+		return err
+	}
+	return s.using(in, func(g *group) error {
+		for _, name := range names {
+			if g.streams[name] == nil {
+				return ErrNoStream
+			}
+		}
+		return nil
+	})
 }
 
 func (s *streamStat) view() Stream {
