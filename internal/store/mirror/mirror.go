@@ -53,10 +53,22 @@ type Options struct {
 // Mirror follows a store.
 type Mirror struct {
 	logger *slog.Logger
-	file   *file
 	cancel context.CancelFunc
 	done   sync.WaitGroup
+
+	// What follows is the goroutine's.
+	file      *file
+	late      []store.Change // that could not be written yet, the oldest first
+	lateBytes int            // of their values
+	failed    bool           // the last change could not be written, and it was told
+	ended     bool           // no more is written
 }
+
+// The changes that wait for a disk that is full are bounded in number and bytes.
+const (
+	maxLate      = 10_000
+	maxLateBytes = 64 << 20
+)
 
 // Open compares and begins to follow. ctx bounds the comparison.
 func Open(ctx context.Context, o Options) (*Mirror, error) {
@@ -174,22 +186,43 @@ func before(ctx context.Context, o Options, now *snapshot, changes <-chan store.
 }
 
 func (m *Mirror) follow(ctx context.Context, changes <-chan store.Change) {
-	failed := false
 	for c := range changes {
-		if c.Synced {
-			continue
+		if !c.Synced {
+			m.take(c)
 		}
-		err := m.file.apply(c)
-		if err == nil {
-			err = m.file.compact()
-		}
-		if err != nil && !failed {
-			m.logger.Error("the copy of the records is not kept up", slog.Any("error", err))
-		}
-		failed = err != nil
 	}
 	if ctx.Err() == nil {
 		m.logger.Error("watch of the records ended; their copy is not kept up")
+	}
+}
+
+// take brings the file up to a change, after those before it that could not be
+// written: with one left out and later ones written, the copy would be of no state
+// that the store ever had, and the store be refused at the next start. A copy that
+// merely ends early is brought up then.
+func (m *Mirror) take(c store.Change) {
+	if m.ended {
+		return
+	}
+	m.late = append(m.late, c)
+	m.lateBytes += len(c.Value)
+	var err error
+	for len(m.late) > 0 && err == nil {
+		if err = m.file.apply(m.late[0]); err == nil {
+			m.lateBytes -= len(m.late[0].Value)
+			m.late = m.late[1:]
+		}
+	}
+	if err == nil {
+		err = m.file.compact()
+	}
+	if err != nil && !m.failed {
+		m.logger.Error("the copy of the records is not kept up", slog.Any("error", err))
+	}
+	m.failed = err != nil
+	if m.ended = m.lateBytes > maxLateBytes || len(m.late) > maxLate; m.ended {
+		m.late = nil
+		m.logger.Error("too many changes wait for the copy of the records: it ends here, until the next start")
 	}
 }
 
