@@ -147,11 +147,11 @@ func (e *Environment) build(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, box.Destroy(ctx), guest.Close())
 	}
-	mounts := []sandbox.Mount{{Sources: []string{e.opts.CodeRoot}, Target: "/var/task"}}
+	mounts := []sandbox.Mount{{Sources: []string{e.opts.CodeRoot}, Target: "/var/task", Own: true}}
 	if len(e.opts.Layers) > 0 {
 		layers := slices.Clone(e.opts.Layers)
 		slices.Reverse(layers) // of a mount's sources the first wins
-		mounts = append(mounts, sandbox.Mount{Sources: layers, Target: "/opt"})
+		mounts = append(mounts, sandbox.Mount{Sources: layers, Target: "/opt", Own: true})
 	}
 	for _, m := range e.opts.Runtime.Mounts {
 		mounts = append(mounts, sandbox.Mount{Sources: []string{m.Source}, Target: m.Target})

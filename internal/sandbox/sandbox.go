@@ -97,6 +97,9 @@ type Attacher interface {
 type Mount struct {
 	Sources []string
 	Target  string
+	// Own shows what belongs to the host's root as the sandbox's root's, where the
+	// host can do so; otherwise it belongs to nobody inside.
+	Own bool
 }
 
 // Starter runs programs in a sandbox.

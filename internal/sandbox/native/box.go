@@ -45,6 +45,7 @@ type box struct {
 	group   *cgroup.Group
 	channel *channel
 	network *os.File // its namespace
+	users   *os.File // its user namespace
 	shm     *os.File // the mount, kept to be emptied
 	scratch *disk
 	reading sync.WaitGroup
@@ -150,7 +151,7 @@ func (b *box) Attach(_ context.Context, mounts ...sandbox.Mount) error {
 		if !slices.Contains(mountPoints, m.Target) || len(m.Sources) == 0 {
 			return fmt.Errorf("attach %q at %q: no such mount point or no source", m.Sources, m.Target)
 		}
-		f, err := mount.Overlay(m.Sources...)
+		f, err := b.detached(m)
 		if err != nil {
 			return fmt.Errorf("attach: %w", err)
 		}
@@ -352,7 +353,7 @@ func (b *box) closeFiles() {
 		}
 	}
 	b.pending = nil
-	for _, f := range []*os.File{b.root, b.shm, b.network} {
+	for _, f := range []*os.File{b.root, b.shm, b.network, b.users} {
 		if f != nil {
 			f.Close()
 		}

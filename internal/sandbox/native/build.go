@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strconv"
 	"time"
 
@@ -41,6 +42,9 @@ func (b *box) build() error {
 	}
 	pid, err := b.spawn()
 	if err != nil {
+		return err
+	}
+	if b.users, err = os.Open("/proc/" + strconv.Itoa(pid) + "/ns/user"); err != nil {
 		return err
 	}
 	if err := b.channel.send(pid1.Prepare{Hostname: hostname, Filter: d.filter, UID: userID, GID: groupID}); err != nil {

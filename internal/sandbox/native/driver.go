@@ -71,6 +71,7 @@ type Driver struct {
 	scratch *scratch
 	pool    *pool
 	sampler *sampler
+	owned   owned
 
 	begin     sync.Once
 	beginErr  error
@@ -123,6 +124,7 @@ func New(ctx context.Context, options Options) (_ *Driver, err error) {
 	if d.scratch, err = openScratch(ctx, st.dir); err != nil {
 		return nil, err
 	}
+	d.owned.open(st.path("stage"), options.Logger)
 	size := options.PoolSize
 	if size == 0 {
 		size = defaultPoolSize
@@ -209,6 +211,7 @@ func (d *Driver) Close() error {
 func (d *Driver) release() error {
 	var errs []error
 	d.sampler.close()
+	d.owned.close()
 	d.mu.Lock()
 	s := d.spawner
 	d.spawner = nil

@@ -142,7 +142,7 @@ const patience = time.Minute
 
 func attachProbe(t testing.TB, s sandbox.Sandbox) {
 	t.Helper()
-	if err := s.Attach(t.Context(), sandbox.Mount{Sources: []string{probeDir}, Target: "/var/task"}); err != nil {
+	if err := s.Attach(t.Context(), sandbox.Mount{Sources: []string{probeDir}, Target: "/var/task", Own: true}); err != nil {
 		t.Fatal(err)
 	}
 }
