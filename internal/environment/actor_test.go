@@ -1,6 +1,7 @@
 package environment_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -89,14 +90,27 @@ func (a *actor) note(format string, args ...any) {
 func (a *actor) perform(script []string) {
 	for i, line := range script {
 		if line == "forever" {
-			for rest := script[i+1:]; a.ctx.Err() == nil; {
-				for _, line := range rest {
-					a.do(line)
-				}
-			}
+			a.forever(script[i+1:])
 			return
 		}
 		a.do(line)
+	}
+}
+
+// forever repeats a script, but not without end at one moment.
+func (a *actor) forever(script []string) {
+	turns, at := 0, time.Now()
+	for a.ctx.Err() == nil {
+		for _, line := range script {
+			a.do(line)
+		}
+		if turns++; time.Now().After(at) {
+			turns, at = 0, time.Now()
+		}
+		if turns > 1000 {
+			a.s.t.Errorf("%s: nothing in forever takes time", a.name)
+			return
+		}
 	}
 }
 
@@ -134,10 +148,11 @@ func TestMain(m *testing.M) {
 		"besides": (*actor).besides,
 		"listen":  (*actor).listen,
 
-		"next":       (*actor).next,
-		"respond":    (*actor).respond,
-		"fail":       (*actor).fail,
-		"init-error": (*actor).initError,
+		"next":         (*actor).next,
+		"respond":      (*actor).respond,
+		"respond-half": (*actor).respondHalf,
+		"fail":         (*actor).fail,
+		"init-error":   (*actor).initError,
 
 		"register":             (*actor).register,
 		"event":                (*actor).extensionEvent,
@@ -271,7 +286,7 @@ func commands(script string) []string {
 }
 
 // listen takes telemetry: "http 8080" or "tcp 8080". An http listener answers
-// with the status that follows, 200 by default.
+// with the status that follows, 200 by default. What comes has a section of its own.
 func (a *actor) listen(args string) {
 	kind, rest, _ := strings.Cut(args, " ")
 	port, status, _ := strings.Cut(rest, " ")
@@ -284,8 +299,10 @@ func (a *actor) listen(args string) {
 		<-a.ctx.Done()
 		l.Close()
 	})
+	listener := *a
+	listener.notes = a.s.notesOf(a.name + " listener")
 	if kind == "tcp" {
-		a.work.Go(func() { a.takeLines(l) })
+		a.work.Go(func() { listener.takeLines(l) })
 		return
 	}
 	code := 200
@@ -294,7 +311,7 @@ func (a *actor) listen(args string) {
 	}
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		a.note("telemetry %s", elements(body))
+		listener.note("telemetry %s", elements(body))
 		w.WriteHeader(code)
 	})}
 	a.work.Go(func() { server.Serve(l); server.Close() })
@@ -307,8 +324,9 @@ func (a *actor) takeLines(l net.Listener) {
 			return
 		}
 		stop := context.AfterFunc(a.ctx, func() { c.Close() })
-		body, _ := io.ReadAll(c)
+		for in := bufio.NewScanner(c); in.Scan(); {
+			a.note("telemetry %s", in.Text())
+		}
 		stop()
-		a.note("telemetry %s", body)
 	}
 }

@@ -119,6 +119,20 @@ func (a *actor) respond(args string) {
 	a.answer("response", args)
 }
 
+// respondHalf announces more than it sends, and breaks off.
+func (a *actor) respondHalf(text string) {
+	conn, err := a.p.Dial(a.ctx, "tcp", runtimeAPI)
+	if err != nil {
+		a.note("response: %v", err)
+		return
+	}
+	defer conn.Close()
+	a.mu.Lock()
+	id := a.event
+	a.mu.Unlock()
+	fmt.Fprintf(conn, "POST %sinvocation/%s/response HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s", runtimePath, id, len(text)+1, text)
+}
+
 // fail reports the handler's error: TYPE BODY; "-" for no type.
 func (a *actor) fail(args string) {
 	header, body := errorHeader("Lambda-Runtime-Function-Error-Type", args)
@@ -159,7 +173,7 @@ func (a *actor) register(args string) {
 		a.s.t.Error(err)
 	}
 	resp := a.tell("register", "POST", extensionPath+"register", string(body), "Lambda-Extension-Name="+name)
-	if resp != nil {
+	if resp != nil && resp.StatusCode == 200 {
 		a.mu.Lock()
 		a.identifiers[name] = resp.Header.Get(identifierName)
 		a.mu.Unlock()

@@ -60,6 +60,7 @@ type Environment struct {
 	// life is what runs now, or ran last; nil before the first init. It is read
 	// where mu may be held.
 	life atomic.Pointer[life]
+	torn sync.Once // taken down
 
 	mu      sync.Mutex
 	state   State
@@ -250,7 +251,8 @@ func (e *Environment) Shutdown(ctx context.Context) error {
 	if err != nil || before == Down || !built {
 		return err
 	}
-	if err := e.end(ctx); err != nil {
+	e.torn.Do(func() { err = e.end(ctx) })
+	if err != nil {
 		return fmt.Errorf("shut down environment %s: %w", e.id, err)
 	}
 	return nil

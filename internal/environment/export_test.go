@@ -1,6 +1,9 @@
 package environment
 
-import "maps"
+import (
+	"context"
+	"maps"
+)
 
 // Transitions is the table of an environment's life, for tests that change it.
 type Transitions = transitions
@@ -23,3 +26,6 @@ func NewWithTable(opts Options, t Transitions) *Environment {
 	e.table = t
 	return e
 }
+
+// End takes down what Shutdown, with a life of another kind, has left.
+func (e *Environment) End(ctx context.Context) error { return e.end(ctx) }

@@ -262,7 +262,9 @@ func (r *run) conclude(failed *failure) {
 		return
 	}
 	if r.failed != nil && r.failed.body == nil {
-		failed = r.failed // the first failure counts: a runtime may exit for its sake
+		first := *r.failed // it counts: a runtime may exit for its sake
+		first.at = failed.at
+		failed = &first
 	}
 	r.end(failed)
 }

@@ -33,6 +33,8 @@ type stage struct {
 	platform notes
 	open     *call // the invocation that has begun last
 	calls    int
+	// initialised takes the result of an init that was begun.
+	initialised chan error
 
 	mu        sync.Mutex
 	starts    map[string]int // lives of each actor
@@ -53,7 +55,7 @@ const patience = time.Hour
 
 func newStage(t *testing.T, tr *transcript, table environment.Transitions) *stage {
 	t.Helper()
-	s := &stage{t: t, tr: tr, began: time.Now(), starts: map[string]int{}, actors: map[string]*notes{}}
+	s := &stage{t: t, tr: tr, began: time.Now(), initialised: make(chan error, 1), starts: map[string]int{}, actors: map[string]*notes{}}
 	s.platform.began = s.began
 	function := settings(t, tr.section("function"))
 	options := fake.Options{Programs: map[string]fake.Program{}, ExecErrors: map[string]syscall.Errno{}}
@@ -188,7 +190,16 @@ func (s *stage) step(line string) {
 	switch command {
 	case "init":
 		if err := s.env.Init(s.t.Context()); err != nil {
-			note("init: %v", err)
+			note("init: %s", s.anonymous(err))
+		}
+		note("init: %s", s.env.State())
+	case "init-begin":
+		go func() { s.initialised <- s.env.Init(s.t.Context()) }()
+		synctest.Wait()
+		note("init: %s", s.env.State())
+	case "init-end":
+		if err := <-s.initialised; err != nil {
+			note("init: %s", s.anonymous(err))
 		}
 		note("init: %s", s.env.State())
 	case "begin", "invoke":
@@ -265,7 +276,7 @@ func (s *stage) invoke(c *call, inv lambda.Invocation, tail bool) {
 	})
 	switch {
 	case err != nil:
-		c.answered <- "platform error: " + strings.ReplaceAll(err.Error(), s.env.ID(), "<environment>")
+		c.answered <- "platform error: " + s.anonymous(err)
 	case r.FunctionError != "":
 		c.answered <- r.FunctionError + " " + r.ErrorType + " " + shorten(string(r.Payload))
 	default:
@@ -275,6 +286,11 @@ func (s *stage) invoke(c *call, inv lambda.Invocation, tail bool) {
 		c.answered <- "tail:\n" + string(r.LogTail)
 	}
 	close(c.answered)
+}
+
+// anonymous is an error's text without what is different at each time.
+func (s *stage) anonymous(err error) string {
+	return strings.ReplaceAll(err.Error(), s.env.ID(), "<environment>")
 }
 
 // shorten keeps large payloads out of the files.
@@ -320,6 +336,9 @@ func (s *stage) close() {
 	}
 	if n := len(s.driver.Sandboxes()); n != 0 {
 		s.platform.add("end: %d sandboxes are left", n)
+		if err := s.env.End(s.t.Context()); err != nil {
+			s.t.Error(err)
+		}
 	}
 	synctest.Wait()
 }
