@@ -33,6 +33,8 @@ func TestFlagRanges(t *testing.T) {
 		"serve --stop-grace -5s":             "to 1h0m0s",
 		"serve --freeze sometimes":           "always, lazy or never",
 		"serve --max-age 1ms":                "1s to 720h0m0s",
+		"serve --otlp-ratio 2":               "0 to 1",
+		"serve --otlp-endpoint x":            "not the http or https URL",
 		"serve --memory-reserve -1":          "0 to 1048576",
 		"serve --region moon":                "must look like a region",
 		"serve --region us-east-1/x":         "must look like a region",

@@ -33,6 +33,7 @@ type Config struct {
 	MaxEnvironments    int
 	PausedSandboxes    int
 	Keeping            keeping
+	Tracing            tracing
 	Networking         networking
 	Logging            logging
 	StopGrace          time.Duration
@@ -108,6 +109,7 @@ socket that a service manager has opened (LISTEN_FDS) is taken instead of
 	numberFlag(cmd, &c.MaxEnvironments, "max-environments", defaultMaxEnvironments(), 1, maxConcurrency, "execution environments that may exist at one time, idle ones included")
 	numberFlag(cmd, &c.PausedSandboxes, "paused-sandboxes", defaultPausedSandboxes, 0, maxPausedSandboxes, "sandboxes to keep ready for cold starts, at most 256")
 	c.Keeping.flags(cmd)
+	c.Tracing.flags(cmd)
 	c.Networking.flags(cmd)
 	c.Logging.flags(cmd)
 	durationFlag(cmd, &c.StopGrace, "stop-grace", defaultStopGrace, time.Millisecond, time.Hour, "how long running invocations may go on when the server is told to stop")
@@ -140,6 +142,9 @@ func (c *Config) check() error {
 		return usageError("--region %s: it must look like a region, such as us-east-1", c.Scope.Region)
 	}
 	if _, err := c.Keeping.freezing(); err != nil {
+		return err
+	}
+	if _, _, err := c.Tracing.destination(os.Getenv); err != nil {
 		return err
 	}
 	if err := c.Networking.check(); err != nil {

@@ -34,6 +34,7 @@ import (
 	"thaw/internal/store/mirror"
 	"thaw/internal/store/sealed"
 	"thaw/internal/telemetry/logstore"
+	"thaw/internal/telemetry/trace/otlp"
 	"thaw/internal/telemetry/usage"
 	"thaw/internal/vault"
 )
@@ -57,6 +58,7 @@ type server struct {
 	usage    *usage.Store
 	guests   *guests
 	pools    *pool.Pools
+	spans    *otlp.Exporter // nil: nobody wants them
 	control  *control.Control
 	http     *http.Server
 	// following ends when the server begins to end.
@@ -198,7 +200,7 @@ func (s *server) open(ctx context.Context) error {
 		return fmt.Errorf("make data directory: %w", err)
 	}
 	for _, step := range []func(context.Context) error{
-		s.openState, s.openUsage, s.openLogs, s.openSandboxes, s.openGuests, s.openPools, s.openAPI,
+		s.openState, s.openUsage, s.openLogs, s.openSandboxes, s.openGuests, s.openSpans, s.openPools, s.openAPI,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -370,11 +372,12 @@ func (s *server) newEnvironment(ctx context.Context, function string, v *lambda.
 	if err != nil {
 		return nil, err
 	}
-	env := environment.New(environment.Options{
+	opts := environment.Options{
 		Function: function, Version: v, Scope: s.config.Scope, Runtime: rt, CodeRoot: held.root, Layers: held.layers,
 		Driver: s.driver, Inside: s.guests, Logs: s.logs, Account: s.usage.Counter(function), Logger: s.logger,
-	})
-	return &codeHolder{Environment: env, release: held.release}, nil
+	}
+	traced := s.traced(&opts)
+	return traced(&codeHolder{Environment: environment.New(opts), release: held.release}), nil
 }
 
 // codeHolder is an environment that keeps its code from being collected until
