@@ -17,9 +17,10 @@ type dropped struct {
 }
 
 const (
-	// lastLines and lastBytes bound what is kept of a gap.
+	// lastLines and lastBytes bound what is kept of a gap: so that the note of it
+	// is still in the tail of an invocation that ends with one.
 	lastLines = 32
-	lastBytes = 4096
+	lastBytes = 2048
 )
 
 // dropReason is what a record of dropped lines tells.
