@@ -61,7 +61,7 @@ type extension struct {
 
 func (e *Environment) newLife(phase string, extensions []string) *life {
 	l := &life{env: e, phase: phase, began: time.Now(), over: make(chan struct{}), ended: make(chan struct{})}
-	l.relay = relay.New(relay.Options{Dial: e.box.Dial, Logger: e.logger})
+	l.relay = relay.New(relay.Options{Dial: e.box.Dial, Emit: e.stream.Emit, Logger: e.logger})
 	v := e.opts.Version
 	l.api = runtimeapi.New(runtimeapi.Options{
 		Function: runtimeapi.FunctionInfo{
