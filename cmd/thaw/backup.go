@@ -89,7 +89,18 @@ func saveBackup(cmd *cobra.Command, t target, name string, key []byte) (header b
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return header, 0, err
 	}
-	return header, size, os.Rename(f.Name(), name)
+	if err := os.Rename(f.Name(), name); err != nil {
+		return header, 0, err
+	}
+	return header, size, syncDirectory(filepath.Dir(name))
+}
+
+func syncDirectory(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 func fetchBackup(ctx context.Context, t target, w io.Writer, key []byte) (header backup.Header, size int64, err error) {
@@ -169,10 +180,7 @@ server is started.`,
 				return fmt.Errorf("a server runs with %s (process %d): stop it first", t.Dir, server.PID)
 			}
 			if keyFile != "" {
-				if _, err := vault.Read(keyFile); err != nil {
-					return err
-				}
-				if t.KeyFile, err = os.ReadFile(keyFile); err != nil {
+				if err := useKeyFile(&t, keyFile); err != nil {
 					return err
 				}
 			}
@@ -191,6 +199,23 @@ server is started.`,
 	cmd.Flags().BoolVar(&force, "force", false, "take the place of a directory that is not empty; it is renamed")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "answer in JSON")
 	return cmd
+}
+
+// useKeyFile has a backup restored with a master key, if it is the one that the
+// backup was sealed with: with another one no server could open the directory.
+func useKeyFile(t *backup.Target, name string) error {
+	box, err := vault.Read(name)
+	if err != nil {
+		return err
+	}
+	t.Check = func(h backup.Header) error {
+		if !box.Has(h.KeyID) {
+			return fmt.Errorf("the backup needs the master key %s, and the current one of %s is %s", h.KeyID, name, box.KeyID())
+		}
+		return nil
+	}
+	t.KeyFile, err = os.ReadFile(name)
+	return err
 }
 
 func restoreFrom(cmd *cobra.Command, name string, t backup.Target) (backup.Restored, error) {
@@ -220,9 +245,15 @@ func reportRestored(cmd *cobra.Command, dir string, done backup.Restored, asJSON
 	return nil
 }
 
+// backupStall is how long a client may take nothing of its backup: while one is
+// sent there can be no other, and no code is collected.
+const backupStall = 5 * time.Minute
+
 // serveBackup streams a backup of the running server, one at a time. A stream
 // that fails is broken off: the client sees that it has no end.
-func (s *server) serveBackup() http.Handler {
+func (s *server) serveBackup() http.Handler { return s.serveBackupWithin(backupStall) }
+
+func (s *server) serveBackupWithin(stall time.Duration) http.Handler {
 	turn := make(chan struct{}, 1)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		select {
@@ -240,7 +271,9 @@ func (s *server) serveBackup() http.Handler {
 		s.code.reading.RLock()
 		defer s.code.reading.RUnlock()
 		w.Header().Set("Content-Type", "application/x-tar")
-		err = backup.Write(r.Context(), w, backup.Source{
+		paced := pacedWriter{w: w, control: http.NewResponseController(w), limit: stall}
+		defer paced.close()
+		err = backup.Write(r.Context(), paced, backup.Source{
 			Header: backup.Header{CreatedAt: time.Now().UTC(), Thaw: readBuild().Version, KeyID: s.vault.KeyID()},
 			Keys:   keys, Metadata: s.store.Metadata(), Blobs: s.store.Blobs(),
 		})
@@ -251,6 +284,24 @@ func (s *server) serveBackup() http.Handler {
 		s.logger.Info("backup written", slog.String("client", r.RemoteAddr))
 	})
 }
+
+// pacedWriter gives every write a time by which the client must have taken it.
+type pacedWriter struct {
+	w       io.Writer
+	control *http.ResponseController
+	limit   time.Duration
+}
+
+func (p pacedWriter) Write(b []byte) (int, error) {
+	if err := p.control.SetWriteDeadline(time.Now().Add(p.limit)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return 0, err
+	}
+	return p.w.Write(b)
+}
+
+// close takes the time back: the connection may serve another request. Where there
+// is no connection any more, there is nothing to take back.
+func (p pacedWriter) close() { _ = p.control.SetWriteDeadline(time.Time{}) }
 
 // refuseOwn is a refusal of Thaw's own endpoints, in the service's form.
 func refuseOwn(w http.ResponseWriter, status int, code, text string) {

@@ -2,14 +2,18 @@ package main
 
 import (
 	"bytes"
+	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"thaw/internal/iam"
 	"thaw/internal/lambda"
@@ -197,6 +201,67 @@ func TestBackupWithTheKey(t *testing.T) {
 	defer closeServerState(t, restored)
 	if restored.vault.KeyID() != s.vault.KeyID() || len(restored.catalog.Functions()) != 1 {
 		t.Errorf("restored with key %s: %d functions", restored.vault.KeyID(), len(restored.catalog.Functions()))
+	}
+}
+
+// TestRestoreWithAnotherKey: a directory that no server could open is not made.
+func TestRestoreWithAnotherKey(t *testing.T) {
+	dir := isolate(t)
+	s := openServerState(t, dir)
+	defer closeServerState(t, s)
+	fill(t, s)
+	standing(t, s, s.serveBackup())
+	file, other := filepath.Join(t.TempDir(), "b.tar"), filepath.Join(t.TempDir(), "other")
+	if _, stderr, code := runVerb(t, "", "backup", file); code != exitOK {
+		t.Fatal(stderr)
+	}
+	wrong := filepath.Join(t.TempDir(), vault.FileName)
+	if err := vault.Create(wrong); err != nil {
+		t.Fatal(err)
+	}
+	_, stderr, code := runVerb(t, "", "restore", file, "--data", other, "--key-file", wrong)
+	if code != exitLocal || !strings.Contains(stderr, "needs the master key "+s.vault.KeyID()) {
+		t.Errorf("restore: exit code %d, %s", code, stderr)
+	}
+	if left, _ := os.ReadDir(filepath.Dir(other)); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+// TestStalledBackup: a client that does not read its backup holds up no other one
+// for ever.
+func TestStalledBackup(t *testing.T) {
+	dir := isolate(t)
+	s := openServerState(t, dir)
+	defer closeServerState(t, s)
+	// More than a socket takes on its way.
+	if _, _, err := s.store.Blobs().Put(t.Context(), bytes.NewReader(make([]byte, 64<<20))); err != nil {
+		t.Fatal(err)
+	}
+	front := httptest.NewServer(s.serveBackupWithin(100 * time.Millisecond))
+	defer front.Close()
+	conn, err := net.Dial("tcp", front.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", backupPath)
+	if _, err := conn.Read(make([]byte, 1)); err != nil { // it has begun
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(30 * time.Second); ; {
+		response, err := http.Get(front.URL + backupPath)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = io.Copy(io.Discard, response.Body)
+		response.Body.Close()
+		if response.StatusCode == http.StatusOK && err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the next backup: status %d, %v", response.StatusCode, err)
+		}
 	}
 }
 

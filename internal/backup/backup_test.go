@@ -226,6 +226,54 @@ func TestFullDirectories(t *testing.T) {
 	}
 }
 
+// TestRestoreThatFailsAtItsEnd: what was there is there again.
+func TestRestoreThatFailsAtItsEnd(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	mine := filepath.Join(dir, "mine")
+	if err := os.WriteFile(mine, []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := backup.Restore(t.Context(), bytes.NewReader(write(t, source(t))), backup.Target{
+		Dir: dir, Force: true, Logger: discard(),
+		Now: func() time.Time { // is asked when all is ready to be put in place
+			made, err := filepath.Glob(dir + ".restoring-*")
+			if err != nil || len(made) != 1 {
+				t.Fatalf("%v, %v", made, err)
+			}
+			if err := os.RemoveAll(made[0]); err != nil {
+				t.Fatal(err)
+			}
+			return time.Now()
+		},
+	})
+	if err == nil {
+		t.Fatal("no error")
+	}
+	if content, _ := os.ReadFile(mine); string(content) != "mine" {
+		t.Errorf("after %v what was there is gone", err)
+	}
+}
+
+// TestHeaderIsChecked: before anything of a backup is written.
+func TestHeaderIsChecked(t *testing.T) {
+	dir, refused := filepath.Join(t.TempDir(), "data"), errors.New("refused")
+	var shown backup.Header
+	s := source(t)
+	_, err := backup.Restore(t.Context(), bytes.NewReader(write(t, s)), backup.Target{Dir: dir, Logger: discard(), Check: func(h backup.Header) error {
+		shown = h
+		return refused
+	}})
+	if !errors.Is(err, refused) || shown.KeyID != s.Header.KeyID {
+		t.Errorf("Restore = %v, shown %+v", err, shown)
+	}
+	if left, _ := os.ReadDir(filepath.Dir(dir)); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
 // rewrite makes a backup with members of one's own, and a manifest or none.
 func rewrite(t *testing.T, header *tar.Header, content, manifest string) []byte {
 	t.Helper()

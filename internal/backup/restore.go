@@ -30,8 +30,11 @@ type Target struct {
 	// KeyFile is the file with the master key; nil means the backup's own, if it
 	// has one.
 	KeyFile []byte
-	Logger  *slog.Logger
-	Now     func() time.Time // nil means time.Now
+	// Check, if set, is shown what the backup says of itself, before anything else
+	// of it is read; its error ends the restoring.
+	Check  func(Header) error
+	Logger *slog.Logger
+	Now    func() time.Time // nil means time.Now
 }
 
 // Restored tells what was restored.
@@ -64,7 +67,9 @@ func Restore(ctx context.Context, r io.Reader, t Target) (Restored, error) {
 		s.done.Aside, err = setAside(t)
 	}
 	if err == nil {
-		err = place(staging, t.Dir)
+		if err = place(staging, t.Dir); err != nil && full {
+			err = errors.Join(err, os.Rename(s.done.Aside, t.Dir)) // as it was
+		}
 	}
 	if err != nil {
 		return Restored{}, fmt.Errorf("restore: %w", err)
@@ -134,7 +139,10 @@ func (s *stage) fill(ctx context.Context, r io.Reader, t Target) (err error) {
 		if err != nil {
 			return err
 		}
-		return s.small(ctx, engine, name, data)
+		if err := s.small(ctx, engine, name, data); err != nil || name != HeaderName || t.Check == nil {
+			return err
+		}
+		return t.Check(s.done.Header)
 	})
 	if err == nil && !s.keys {
 		err = errors.New("the backup has no " + KeysName)

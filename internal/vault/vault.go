@@ -88,6 +88,16 @@ func idOf(secret []byte) (id keyID) {
 // KeyID is the ID of the current key, in hexadecimal digits.
 func (v *Vault) KeyID() string { return hex.EncodeToString(v.current[:]) }
 
+// Has tells whether a key of this ID is among the vault's.
+func (v *Vault) Has(id string) bool {
+	raw, err := hex.DecodeString(id)
+	if err != nil || len(raw) != idBytes {
+		return false
+	}
+	_, ok := v.ciphers[keyID(raw)]
+	return ok
+}
+
 // Seal encrypts with the current key, for one place.
 func (v *Vault) Seal(place string, plain []byte) []byte {
 	sealed := make([]byte, 0, len(plain)+Overhead)

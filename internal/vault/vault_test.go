@@ -96,6 +96,10 @@ func TestReplacedKey(t *testing.T) {
 	if plain, err := both.Unseal("place", sealed); err != nil || string(plain) != "value" || both.IsCurrent(sealed) {
 		t.Errorf("with both keys: %q, %v, current %v", plain, err, both.IsCurrent(sealed))
 	}
+	if !both.Has(old.KeyID()) || !both.Has(both.KeyID()) || both.Has(other.KeyID()) || both.Has("") || both.Has(old.KeyID()+"00") {
+		t.Errorf("of %s, %s and %s the vault of the first two has %v, %v and %v", old.KeyID(), both.KeyID(), other.KeyID(),
+			both.Has(old.KeyID()), both.Has(both.KeyID()), both.Has(other.KeyID()))
+	}
 	if _, err := old.Unseal("place", both.Seal("place", []byte("value"))); !errors.Is(err, vault.ErrNoKey) {
 		t.Errorf("the new key's seal with the old key only: %v", err)
 	}
