@@ -105,19 +105,20 @@ func (l *life) bid(ctx context.Context, o occasion) {
 }
 
 func (l *life) endRuntime(ctx context.Context, grace time.Duration) {
-	if grace == 0 || l.runtime == nil {
+	runtime, _ := l.processes()
+	if grace == 0 || runtime == nil {
 		return
 	}
-	l.signal(l.runtime, syscall.SIGTERM)
+	l.signal(runtime, syscall.SIGTERM)
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
 	select {
-	case <-l.runtime.Exited():
+	case <-runtime.Exited():
 		return
 	case <-timer.C:
 	case <-ctx.Done():
 	}
-	l.signal(l.runtime, syscall.SIGKILL)
+	l.signal(runtime, syscall.SIGKILL)
 }
 
 // awaitExtensions kills the extensions that did not ask for SHUTDOWN and waits
@@ -127,12 +128,13 @@ func (l *life) awaitExtensions(ctx context.Context, known []runtimeapi.Extension
 		i := slices.IndexFunc(known, func(x runtimeapi.Extension) bool { return x.External && x.Name == name })
 		return i >= 0 && slices.Contains(known[i].Events, "SHUTDOWN")
 	}
-	for _, x := range l.extensions {
+	_, extensions := l.processes()
+	for _, x := range extensions {
 		if !told(x.name) {
 			l.signal(x.process, syscall.SIGKILL)
 		}
 	}
-	for _, x := range l.extensions {
+	for _, x := range extensions {
 		select {
 		case <-x.process.Exited():
 		case <-ctx.Done():

@@ -26,7 +26,8 @@ type life struct {
 	api   *runtimeapi.Server
 	relay *relay.Relay
 
-	// What is started by init, under mu, and read by others once init is over.
+	// What is started by init and read by others once init is over; mu is held while
+	// something starts, which may speak before we know its process.
 	mu         sync.Mutex
 	runtime    sandbox.Running
 	extensions []*extension
@@ -78,6 +79,13 @@ func (e *Environment) newLife(phase string, extensions []string) *life {
 	return l
 }
 
+// processes are what runs, as far as it is started.
+func (l *life) processes() (runtime sandbox.Running, extensions []*extension) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.runtime, l.extensions
+}
+
 // fail names what befell the environment, unless something has before, and ends
 // the run that waits for nobody's answer any more.
 func (l *life) fail(f *failure) {
@@ -104,10 +112,11 @@ func (l *life) failure() *failure {
 
 // dead tells whether something has ended that should not have.
 func (l *life) dead() bool {
-	if isClosed(l.api.Failed()) || isClosed(l.over) || isClosed(l.runtime.Exited()) {
+	runtime, extensions := l.processes()
+	if isClosed(l.api.Failed()) || isClosed(l.over) || isClosed(runtime.Exited()) {
 		return true
 	}
-	for _, x := range l.extensions {
+	for _, x := range extensions {
 		if isClosed(x.process.Exited()) {
 			return true
 		}
@@ -150,15 +159,11 @@ func (l *life) watchReports() {
 // processOf is closed when the process of the one who reports has exited; nil for
 // an extension that lives in the runtime.
 func (l *life) processOf(source string) <-chan struct{} {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if source == runtimeapi.SourceRuntime {
-		if l.runtime == nil { // not yet known to us
-			return nil
-		}
-		return l.runtime.Exited()
+	runtime, extensions := l.processes()
+	if source == runtimeapi.SourceRuntime && runtime != nil {
+		return runtime.Exited()
 	}
-	for _, x := range l.extensions {
+	for _, x := range extensions {
 		if x.name == source {
 			return x.process.Exited()
 		}
@@ -202,6 +207,8 @@ func (l *life) startExtension(ctx context.Context, name string) (*failure, error
 	defer pen.Close() // the process has its own
 	capture := l.env.stream.CaptureExtension(reader)
 	path := extensionsDir + "/" + name
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	process, err := l.env.box.Start(ctx, sandbox.Process{
 		Path: path, Args: []string{path}, Env: l.env.extensionEnviron(), Dir: "/", Stdout: pen, Stderr: pen,
 	})
@@ -213,9 +220,7 @@ func (l *life) startExtension(ctx context.Context, name string) (*failure, error
 		}
 		return nil, fmt.Errorf("start extension %q in environment %s: %w", name, l.env.id, err)
 	}
-	l.mu.Lock()
 	l.extensions = append(l.extensions, &extension{name: name, process: process, capture: capture})
-	l.mu.Unlock()
 	l.served.Go(func() { l.watch(process, extensionExited, name) })
 	return nil, nil
 }
@@ -227,6 +232,8 @@ func (l *life) startRuntime(ctx context.Context) (*failure, error) {
 		return failed, nil
 	}
 	pens := l.env.pens
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	process, err := l.env.box.Start(ctx, sandbox.Process{
 		Path: path, Args: []string{path}, Env: l.env.environ(), Dir: taskDir,
 		Stdout: pens.output, Stderr: pens.output, Files: []io.WriteCloser{pens.frames},
@@ -237,9 +244,7 @@ func (l *life) startRuntime(ctx context.Context) (*failure, error) {
 		}
 		return nil, fmt.Errorf("start runtime in environment %s: %w", l.env.id, err)
 	}
-	l.mu.Lock()
 	l.runtime = process
-	l.mu.Unlock()
 	l.served.Go(func() { l.watch(process, exited, "") })
 	return nil, nil
 }
@@ -265,7 +270,8 @@ func (l *life) tell(name, state, errorType string) {
 // flush takes what has been printed so far into the log.
 func (l *life) flush() {
 	l.env.capture.Flush()
-	for _, x := range l.extensions {
+	_, extensions := l.processes()
+	for _, x := range extensions {
 		x.capture.Flush()
 	}
 }
@@ -283,7 +289,8 @@ func (l *life) close(ctx context.Context) {
 		if err := l.api.Close(); err != nil {
 			l.env.logger.Debug("close runtime api", "error", err)
 		}
-		for _, x := range l.extensions {
+		_, extensions := l.processes()
+		for _, x := range extensions {
 			if err := x.capture.Close(); err != nil {
 				l.env.logger.Debug("close extension's log", "extension", x.name, "error", err)
 			}
