@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
+	"net"
 	"os"
 	"slices"
 	"sync"
@@ -46,6 +46,8 @@ type box struct {
 	channel *channel
 	network *os.File // its namespace
 	users   *os.File // its user namespace
+	slot    *int     // of its addresses; nil without an interface
+	names   io.Closer
 	shm     *os.File // the mount, kept to be emptied
 	scratch *disk
 	reading sync.WaitGroup
@@ -66,6 +68,7 @@ type box struct {
 	question  *question
 	processes map[int]*process
 	listeners map[*listener]struct{} // those that are open
+	ahead     map[string]net.Listener
 }
 
 var _ sandbox.Sandbox = (*box)(nil)
@@ -270,7 +273,6 @@ func (b *box) Destroy(ctx context.Context) error {
 	b.mu.Lock()
 	first := !b.dying
 	b.dying = true
-	listeners := slices.Collect(maps.Keys(b.listeners))
 	b.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
 	defer cancel()
@@ -286,9 +288,7 @@ func (b *box) Destroy(ctx context.Context) error {
 	if b.group != nil {
 		errs = append(errs, b.group.Kill())
 	}
-	for _, l := range listeners { // an open one would keep the network namespace
-		l.Close()
-	}
+	errs = append(errs, b.disconnect())
 	if err := b.free(ctx); err != nil {
 		errs = append(errs, err)
 	}
@@ -317,6 +317,9 @@ func (b *box) free(ctx context.Context) error {
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
+	}
+	if b.slot != nil {
+		b.driver.gateway.putSlot(*b.slot)
 	}
 	if b.firstID != 0 {
 		b.driver.ids.put(b.firstID)

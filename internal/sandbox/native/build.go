@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"strconv"
 	"time"
 
 	"thaw/internal/linux/mount"
-	"thaw/internal/linux/network"
 	"thaw/internal/linux/pid1"
 )
 
@@ -59,7 +57,7 @@ func (b *box) build() error {
 	if err := b.awaitReady(); err != nil {
 		return fmt.Errorf("prepare: %w", err)
 	}
-	if err := network.Loopback(b.network, net.ParseIP(apiAddress)); err != nil {
+	if err := b.connect(); err != nil {
 		return err
 	}
 	b.reading.Add(1)

@@ -57,11 +57,18 @@ type Options struct {
 	Logger *slog.Logger
 	// PoolSize is how many sandboxes wait paused: 0 means 4, less than 0 none.
 	PoolSize int
+	// Network connects sandboxes to others than the host; nil leaves each alone.
+	Network *Network
+	// Ahead are TCP addresses at which the owner of a sandbox is going to listen:
+	// their sockets are opened while it waits.
+	Ahead []string
 }
 
 // Driver makes sandboxes of processes.
 type Driver struct {
 	logger  *slog.Logger
+	options Options
+	gateway *gateway
 	state   *state
 	tree    *cgroup.Tree
 	init    *os.File // sealed
@@ -100,7 +107,7 @@ func New(ctx context.Context, options Options) (_ *Driver, err error) {
 		return nil, err
 	}
 	d := &Driver{
-		logger: options.Logger, state: st, tree: cgroup.NewTree(layout, treeName(st.dir)), sampler: newSampler(options.Logger),
+		logger: options.Logger, options: options, state: st, tree: cgroup.NewTree(layout, treeName(st.dir)), sampler: newSampler(options.Logger),
 	}
 	defer func() {
 		if err != nil {
@@ -122,6 +129,9 @@ func New(ctx context.Context, options Options) (_ *Driver, err error) {
 	}
 	d.root = pid1.Root{Mountpoint: st.path("stage"), Steps: steps}
 	if d.scratch, err = openScratch(ctx, st.dir); err != nil {
+		return nil, err
+	}
+	if d.gateway, err = openGateway(options.Network, st.dir, options.Logger); err != nil {
 		return nil, err
 	}
 	d.owned.open(st.path("stage"), options.Logger)
@@ -151,6 +161,11 @@ func (d *Driver) start(ctx context.Context) error {
 			}
 			if err := d.tree.Make(); err != nil {
 				return err
+			}
+			if d.options.Network != nil {
+				if err := d.gateway.up(ctx); err != nil {
+					return fmt.Errorf("%w: %w", ErrNetwork, err)
+				}
 			}
 			if _, err := d.livingSpawner(); err != nil {
 				return err
@@ -204,7 +219,8 @@ func (d *Driver) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), releaseTimeout)
 	defer cancel()
 	_, clearErr := d.tree.Clear(ctx)
-	return errors.Join(err, clearErr, d.release())
+	_, downErr := d.gateway.down(ctx)
+	return errors.Join(err, clearErr, downErr, d.release())
 }
 
 // release frees what the Driver itself holds, as far as New came.
@@ -221,6 +237,9 @@ func (d *Driver) release() error {
 	}
 	if d.scratch != nil {
 		errs = append(errs, d.scratch.close())
+	}
+	if d.gateway != nil {
+		d.gateway.close()
 	}
 	if d.ids != nil {
 		errs = append(errs, d.ids.close())

@@ -29,6 +29,9 @@ func (d *Driver) clear(ctx context.Context) (sandbox.Leftovers, error) {
 	if left.Mounts, err = unmountBelow(d.state.dir); err != nil {
 		return left, err
 	}
+	if left.Interfaces, err = d.gateway.down(ctx); err != nil {
+		return left, err
+	}
 	if left.LoopDevices, err = d.clearLoops(ctx); err != nil {
 		return left, err
 	}

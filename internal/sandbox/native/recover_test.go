@@ -23,6 +23,9 @@ import (
 // state directory. The probe's directory comes after it.
 const victimVariable = "THAW_TEST_VICTIM"
 
+// victimNetworkVariable gives its sandboxes a network.
+const victimNetworkVariable = "THAW_TEST_VICTIM_NETWORK"
+
 // runVictim makes sandboxes of every state, says so, and waits to be killed.
 func runVictim(state, probeDir string) error {
 	ctx := context.Background()
@@ -30,7 +33,11 @@ func runVictim(state, probeDir string) error {
 	if err != nil {
 		return err
 	}
-	d, err := native.New(ctx, native.Options{StateDir: state, Init: program, PoolSize: 2, Logger: slog.New(slog.DiscardHandler)})
+	options := native.Options{StateDir: state, Init: program, PoolSize: 2, Logger: slog.New(slog.DiscardHandler)}
+	if os.Getenv(victimNetworkVariable) != "" {
+		options.Network = &native.Network{Resolver: resolver{}}
+	}
+	d, err := native.New(ctx, options)
 	if err != nil {
 		return err
 	}

@@ -110,6 +110,20 @@ func (w *World) RouteBack(t testing.TB, p netip.Prefix) {
 	}))
 }
 
+// Unreachable lists the networks that the host refuses to send to.
+func (w *World) Unreachable(t testing.TB) []string {
+	t.Helper()
+	routes, err := netlink.RouteList(nil, netlink.FAMILY_V4)
+	Must(t, err)
+	var list []string
+	for _, r := range routes {
+		if r.Type == unix.RTN_UNREACHABLE {
+			list = append(list, r.Dst.String())
+		}
+	}
+	return list
+}
+
 // Namespace returns a new network namespace.
 func Namespace(t testing.TB) *os.File {
 	t.Helper()

@@ -24,6 +24,7 @@ func main() {
 		"echo": echo, "exit": exit, "block": block, "family": family, "term": term, "fetch": fetch, "serve": serve,
 		"tick": tick, "eat": eat, "bomb": bomb, "fill": fill, "spin": spin, "calls": calls, "list": list,
 		"share": share, "shared": shared, "deep": deep, "show": show,
+		"reach": reach, "follow": follow, "addresses": addresses,
 	}
 	if err := actions[os.Args[1]](os.Args[2:]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
