@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"thaw/internal/sandbox"
+	"thaw/internal/sandbox/native"
 )
 
 // startBench claims a sandbox, attaches and starts the probe, and returns when its
@@ -36,7 +37,15 @@ func startBench(b *testing.B, s sandbox.Sandbox) sandbox.Running {
 // program, with its parts. Beside it a bare process of the same program is
 // started, so that what the machine does meanwhile bears on both.
 func BenchmarkClaim(b *testing.B) {
-	d := open(b, 8)
+	b.Run("alone", func(b *testing.B) { benchmarkClaim(b, open(b, 8)) })
+	b.Run("connected", func(b *testing.B) {
+		d := openConnected(b, b.TempDir(), func(o *native.Options) { o.PoolSize = 8 })
+		defer d.Close()
+		benchmarkClaim(b, d)
+	})
+}
+
+func benchmarkClaim(b *testing.B, d *native.Driver) {
 	parts := map[string][]time.Duration{}
 	for b.Loop() {
 		time.Sleep(150 * time.Millisecond) // for the pool, which works when nothing else does
@@ -89,7 +98,15 @@ func bare(b *testing.B) {
 
 // BenchmarkBuild is a cold start without a pool: everything from nothing.
 func BenchmarkBuild(b *testing.B) {
-	d := open(b, -1)
+	b.Run("alone", func(b *testing.B) { benchmarkBuild(b, open(b, -1)) })
+	b.Run("connected", func(b *testing.B) {
+		d := openConnected(b, b.TempDir(), nil)
+		defer d.Close()
+		benchmarkBuild(b, d)
+	})
+}
+
+func benchmarkBuild(b *testing.B, d *native.Driver) {
 	for b.Loop() {
 		s, err := d.Create(b.Context(), sandbox.Spec{ID: "box"})
 		if err != nil {
@@ -139,7 +156,15 @@ func BenchmarkUsage(b *testing.B) {
 // BenchmarkPausedMemory makes sandboxes and reads by how much the host's
 // available memory falls for each.
 func BenchmarkPausedMemory(b *testing.B) {
-	d := open(b, -1)
+	b.Run("alone", func(b *testing.B) { benchmarkPausedMemory(b, open(b, -1)) })
+	b.Run("connected", func(b *testing.B) {
+		d := openConnected(b, b.TempDir(), nil)
+		defer d.Close()
+		benchmarkPausedMemory(b, d)
+	})
+}
+
+func benchmarkPausedMemory(b *testing.B, d *native.Driver) {
 	var boxes []sandbox.Sandbox
 	defer func() {
 		for _, s := range boxes {
