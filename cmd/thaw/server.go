@@ -374,7 +374,7 @@ func (s *server) newEnvironment(ctx context.Context, function string, v *lambda.
 	}
 	opts := environment.Options{
 		Function: function, Version: v, Scope: s.config.Scope, Runtime: rt, CodeRoot: held.root, Layers: held.layers,
-		Driver: s.driver, Inside: s.guests, Logs: s.logs, Account: s.usage.Counter(function), Logger: s.logger,
+		Driver: s.driver, Inside: s.guests, Logs: s.logs, OldLogStyle: s.config.Logging.OldStyle, Account: s.usage.Counter(function), Logger: s.logger,
 	}
 	traced := s.traced(&opts)
 	return traced(&codeHolder{Environment: environment.New(opts), release: held.release}), nil

@@ -13,9 +13,10 @@ import (
 	"thaw/internal/telemetry/logstore"
 )
 
-// logging is how much of what functions log is kept.
+// logging is how much of what functions log is kept, and how it is written.
 type logging struct {
 	GroupMB, TotalMB int
+	OldStyle         bool
 }
 
 const (
@@ -27,6 +28,7 @@ const (
 func (l *logging) flags(cmd *cobra.Command) {
 	numberFlag(cmd, &l.TotalMB, "log-disk", defaultLogTotalMB, 1, maxLogMB, "`MiB` of disk for the logs of all functions; the oldest events go first")
 	numberFlag(cmd, &l.GroupMB, "log-group-disk", defaultLogGroupMB, 1, maxLogMB, "`MiB` of disk for the log of one function")
+	cmd.Flags().BoolVar(&l.OldStyle, "old-log-style", false, "write the lines of functions' logs as the service did before REPORT had a status")
 }
 
 // openLogs opens what functions have logged.
