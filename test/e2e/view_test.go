@@ -24,6 +24,7 @@ var varying = []struct {
 	{regexp.MustCompile(`Root=1-[0-9a-f]{8}-[0-9a-f]{24};Parent=[0-9a-f]{16};Sampled=0;Lineage=1:[0-9a-f]{8}:0`), "TRACE"},
 	{regexp.MustCompile(`ASIA[A-Z2-7]{16}`), "KEY"},
 	{regexp.MustCompile(`AWS_SECRET_ACCESS_KEY=[A-Za-z0-9+/]{40}`), "AWS_SECRET_ACCESS_KEY=SECRET"},
+	{regexp.MustCompile(`AWS_LAMBDA_METADATA_TOKEN=[0-9a-f-]{36}`), "AWS_LAMBDA_METADATA_TOKEN=TOKEN"},
 	{regexp.MustCompile(`AWS_SESSION_TOKEN=[A-Za-z0-9+/]{128}`), "AWS_SESSION_TOKEN=TOKEN"},
 }
 
