@@ -16,7 +16,6 @@ import (
 	"thaw/internal/lambda"
 	"thaw/internal/runtimes"
 	"thaw/internal/sandbox/fake"
-	"thaw/internal/telemetry/logs"
 )
 
 // BenchmarkInvoke is one warm invocation: START to REPORT, over the driver's
@@ -35,7 +34,7 @@ func BenchmarkInvoke(b *testing.B) {
 		},
 		Runtime: runtimes.Runtime{Bootstrap: []string{"/var/task/bootstrap"}},
 		Driver:  fake.New(fake.Options{Programs: map[string]fake.Program{"/var/task/bootstrap": lean}}),
-		Logs:    logs.NewStore(logs.Options{}),
+		Logs:    unread{},
 	})
 	if err := env.Init(b.Context()); err != nil {
 		b.Fatal(err)

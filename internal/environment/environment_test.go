@@ -22,7 +22,6 @@ import (
 	"thaw/internal/runtimes"
 	"thaw/internal/sandbox"
 	"thaw/internal/sandbox/fake"
-	"thaw/internal/telemetry/logs"
 )
 
 const (
@@ -91,7 +90,7 @@ func echo(_ context.Context, p *fake.Process, event []byte) (string, []byte) {
 type fixture struct {
 	t      *testing.T
 	driver *fake.Driver
-	store  *logs.Store
+	store  *printed
 	env    *environment.Environment
 	free   chan bool
 }
@@ -105,7 +104,7 @@ func open(t *testing.T, program fake.Program, change ...func(*lambda.Version)) *
 	f := &fixture{
 		t:      t,
 		driver: fake.New(fake.Options{Programs: map[string]fake.Program{"/var/task/bootstrap": program}}),
-		store:  logs.NewStore(logs.Options{}),
+		store:  &printed{},
 		free:   make(chan bool, 1),
 	}
 	v := &lambda.Version{
@@ -160,14 +159,7 @@ func (f *fixture) close() {
 	}
 }
 
-func (f *fixture) log() string {
-	events, _ := f.store.Read(group, 0, 0)
-	var b strings.Builder
-	for _, e := range events {
-		b.WriteString(e.Message)
-	}
-	return b.String()
-}
+func (f *fixture) log() string { return f.store.String() }
 
 func TestColdThenWarm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
