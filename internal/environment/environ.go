@@ -7,8 +7,9 @@ import (
 	"thaw/internal/runtimes"
 )
 
-// runtimeAPIAddress is where code inside finds the Runtime API.
-const runtimeAPIAddress = "169.254.100.1:9001"
+// RuntimeAPIAddress is where code inside finds the Runtime API. A driver may open
+// its socket ahead.
+const RuntimeAPIAddress = "169.254.100.1:9001"
 
 // framesFD is the descriptor of the framed log pipe inside: the first after the
 // standard three.
@@ -31,7 +32,7 @@ func (e *Environment) variables() []string {
 		LogStream:           e.stream.Name(),
 		LogFormat:           v.Logging.Format,
 		ApplicationLogLevel: v.Logging.ApplicationLevel,
-		RuntimeAPI:          runtimeAPIAddress,
+		RuntimeAPI:          RuntimeAPIAddress,
 		InitType:            e.opts.InitType,
 		MetadataToken:       e.metadataToken,
 		Variables:           v.Environment,

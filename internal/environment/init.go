@@ -96,7 +96,7 @@ func (e *Environment) init(ctx context.Context, phase string) (failed *failure, 
 
 // init is the sequence of the init phase.
 func (l *life) init(ctx context.Context, names []string) (*failure, error) {
-	listener, err := l.env.box.Listen(ctx, "tcp4", runtimeAPIAddress)
+	listener, err := l.env.box.Listen(ctx, "tcp4", RuntimeAPIAddress)
 	if err != nil {
 		return nil, fmt.Errorf("listen in environment %s: %w", l.env.id, err)
 	}
