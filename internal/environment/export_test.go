@@ -3,6 +3,7 @@ package environment
 import (
 	"context"
 	"maps"
+	"time"
 )
 
 // Transitions is the table of an environment's life, for tests that change it.
@@ -29,3 +30,20 @@ func NewWithTable(opts Options, t Transitions) *Environment {
 
 // End takes down what Shutdown, with a life of another kind, has left.
 func (e *Environment) End(ctx context.Context) error { return e.end(ctx) }
+
+// ZoneID is the availability zone that environments of a region tell.
+var ZoneID = zoneID
+
+// Farewell is the plan for an occasion and who is there.
+func Farewell(on string, internal, external bool) (runtime, all time.Duration) {
+	who := alone
+	if internal {
+		who |= withInternal
+	}
+	if external {
+		who |= withExternal
+	}
+	o := map[string]occasion{"failed init": failedInit, "timeout": afterTimeout, "failure": afterFailure, "spindown": spindown}[on]
+	plan := farewells[o][who]
+	return plan.runtime, plan.all
+}
