@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"context"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -33,6 +34,11 @@ func (s *server) talk(t *testing.T, name string, sp spec, config *types.LoggingC
 	s.waitUpdated(t, name)
 	s.invoke(t, name, map[string]any{})
 	group := "/aws/lambda/" + name
+	t.Cleanup(func() { // it outlives its function
+		if _, err := s.logs().DeleteLogGroup(context.Background(), &cloudwatchlogs.DeleteLogGroupInput{LogGroupName: &group}); err != nil {
+			t.Error(err)
+		}
+	})
 	out, err := s.logs().FilterLogEvents(t.Context(), &cloudwatchlogs.FilterLogEventsInput{LogGroupName: &group})
 	if err != nil {
 		t.Fatal(err)
