@@ -255,5 +255,5 @@ func (t target) credentials() aws.CredentialsProvider {
 
 // httpClient waits as long as the longest function runs, and a minute more.
 func (t target) httpClient() *http.Client {
-	return &http.Client{Timeout: 16 * time.Minute}
+	return &http.Client{Timeout: 16 * time.Minute, Transport: wholeBodies{http.DefaultTransport}}
 }
