@@ -2,9 +2,12 @@ package e2e_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,6 +26,20 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// whole sends a request's body from memory: the SDK's own can make the transport
+// give up a connection on which the answer comes at once (see cmd/thaw).
+type whole struct{}
+
+func (whole) RoundTrip(r *http.Request) (*http.Response, error) {
+	content, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	r = r.Clone(r.Context())
+	r.Body = io.NopCloser(bytes.NewReader(content))
+	return http.DefaultTransport.RoundTrip(r)
+}
+
 // logs makes a client of the CloudWatch Logs API that puts nothing in front of
 // the server's address.
 func (s *server) logs() *cloudwatchlogs.Client {
@@ -36,6 +53,7 @@ func (s *server) logs() *cloudwatchlogs.Client {
 		BaseEndpoint: aws.String("http://" + s.address),
 		Credentials:  credentials.NewStaticCredentialsProvider(s.accessID, s.secret, ""),
 		Retryer:      aws.NopRetryer{},
+		HTTPClient:   &http.Client{Transport: whole{}},
 		APIOptions:   []func(*middleware.Stack) error{func(stack *middleware.Stack) error { return stack.Initialize.Add(plain, middleware.Before) }},
 	})
 }
@@ -169,9 +187,10 @@ func TestLogsAreFollowed(t *testing.T) {
 		},
 		"thaw logs": func(t *testing.T) *follower { return s.follow(t, s.program, "logs", "talk", "-f", "--data", s.dir) },
 	}
+	// Version 2 of the AWS CLI is in no registry that the build uses.
 	if v2 := os.Getenv("THAW_E2E_AWS2"); v2 != "" {
 		clients["aws logs tail"] = func(t *testing.T) *follower {
-			return s.follow(t, v2, "logs", "tail", group, "--follow", "--format", "short")
+			return s.follow(t, v2, "logs", "tail", group, "--follow", "--format", "short", "--endpoint-url", "http://"+s.address)
 		}
 	}
 	for name, begin := range clients {
