@@ -129,8 +129,12 @@ func (w *Workshop) serve(dir string, ready chan<- error) {
 	for {
 		select {
 		case j := <-w.jobs:
-			m, err := stack(dir, j.layers, empty)
+			m, places, err := stack(dir, j.layers, empty)
 			j.answer <- result{m, err}
+			// Behind the caller's back: the kernel takes its time for a removal.
+			for _, p := range places {
+				p.detach()
+			}
 		case <-w.stop:
 			return
 		}
@@ -160,20 +164,21 @@ func enterWorkshop(dir string) (empty *os.File, err error) {
 }
 
 // stack lays an overlay over layers. Kernels before 6.15 take only such that are
-// attached to the caller's namespace.
-func stack(dir string, layers []*os.File, empty *os.File) (*os.File, error) {
+// attached to the caller's namespace; the places are to be detached afterwards.
+func stack(dir string, layers []*os.File, empty *os.File) (_ *os.File, places []attached, _ error) {
 	var lower []string
 	for i, l := range layers {
-		attached, err := attach(l, filepath.Join(dir, strconv.Itoa(i)))
+		place, err := attach(l, filepath.Join(dir, strconv.Itoa(i)))
 		if err != nil {
-			return nil, err
+			return nil, places, err
 		}
-		defer attached.detach()
-		lower = append(lower, descriptorPath(attached.root))
+		places = append(places, place)
+		lower = append(lower, descriptorPath(place.root))
 	}
 	// A single layer is too few for the kernel.
 	lower = append(lower, descriptorPath(empty))
-	return filesystem("overlay", readOnlyAttributes, []Option{{"lowerdir", strings.Join(lower, ":")}})
+	m, err := filesystem("overlay", readOnlyAttributes, []Option{{"lowerdir", strings.Join(lower, ":")}})
+	return m, places, err
 }
 
 type attached struct {
