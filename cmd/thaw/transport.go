@@ -1,23 +1,35 @@
 package main
 
 import (
+	"bytes"
 	"io"
 	"net/http"
 )
 
-// readBodies sends requests whose bodies can be read and no more. The SDK's bodies
-// can write themselves too, and once the SDK has closed one, which it does when it
-// has the head of the answer, they do so with io.EOF. For net/http, which still
-// asks whether there is more of the body, that is a broken request: it closes the
-// connection, and the answer is lost. A server nearby is quick enough for that to
-// happen.
-type readBodies struct{ next http.RoundTripper }
+// maxWhole is the size up to which a request's body is sent as a whole, in bytes.
+const maxWhole = 1 << 20
 
-func (b readBodies) RoundTrip(request *http.Request) (*http.Response, error) {
-	if request.Body == nil || request.Body == http.NoBody {
-		return b.next.RoundTrip(request)
+// wholeBodies sends small bodies from memory, in one piece with the head.
+//
+// The SDK hands the transport a body that it closes when the head of the answer
+// is there. The transport flushes the head before a body of unknown kind, writes
+// the body, and then looks whether it has ended; finding it closed instead, as
+// with a server that has answered already, it gives up the connection, and with
+// it the rest of the answer (smithy-go 1.28, net/http of Go 1.26). A body in memory
+// is sent after that look.
+type wholeBodies struct{ next http.RoundTripper }
+
+func (t wholeBodies) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body == nil || r.ContentLength <= 0 || r.ContentLength > maxWhole {
+		return t.next.RoundTrip(r)
 	}
-	sent := request.WithContext(request.Context()) // the caller's own is not to be changed
-	sent.Body = struct{ io.ReadCloser }{request.Body}
-	return b.next.RoundTrip(sent)
+	content, err := io.ReadAll(r.Body)
+	r.Body.Close() // which a transport has to do
+	if err != nil {
+		return nil, err
+	}
+	whole := r.Clone(r.Context())
+	whole.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil }
+	whole.Body, _ = whole.GetBody()
+	return t.next.RoundTrip(whole)
 }

@@ -4,42 +4,47 @@ import (
 	"bytes"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 )
 
-// closedBody is what the SDK makes of a request's body when the head of the answer
-// is there.
-type closedBody struct{ io.Reader }
+// tripper is a function as a transport.
+type tripper func(*http.Request) (*http.Response, error)
 
-func (closedBody) WriteTo(io.Writer) (int64, error) { return 0, io.EOF }
-func (closedBody) Close() error                     { return nil }
+func (f tripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// TestBodyThatIsClosed: the answer to a request is read to its end all the same.
-func TestBodyThatIsClosed(t *testing.T) {
-	answer := bytes.Repeat([]byte("answer "), 1<<20)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if got, err := io.ReadAll(r.Body); err != nil || string(got) != "question" {
-			t.Errorf("received %q, %v", got, err)
-		}
-		w.Write(answer)
-	}))
-	defer server.Close()
-	for range 20 {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, closedBody{strings.NewReader("question")})
+// closable ends with an error once it is closed, as the SDK's bodies do.
+type closable struct {
+	io.Reader
+	closed bool
+}
+
+func (c *closable) Close() error { c.closed = true; return nil }
+
+func (c *closable) WriteTo(io.Writer) (int64, error) { return 0, io.EOF }
+
+// TestWholeBodies: what the transport gets has nothing to do with the SDK's body.
+func TestWholeBodies(t *testing.T) {
+	for _, size := range []int{1, maxWhole, maxWhole + 1} {
+		original := &closable{Reader: strings.NewReader(strings.Repeat("x", size))}
+		r, err := http.NewRequest(http.MethodPost, "http://localhost", original)
 		if err != nil {
 			t.Fatal(err)
 		}
-		request.ContentLength = int64(len("question"))
-		response, err := target{}.httpClient().Do(request)
+		r.ContentLength = int64(size)
+		_, err = wholeBodies{tripper(func(got *http.Request) (*http.Response, error) {
+			whole := size <= maxWhole
+			if original.closed != whole || (got.Body != io.ReadCloser(original)) != whole || (got.GetBody != nil) != whole {
+				t.Errorf("%d bytes: sent as a whole: %v, want %v", size, !whole, whole)
+			}
+			var content bytes.Buffer
+			if _, err := io.Copy(&content, struct{ io.Reader }{got.Body}); err != nil || content.Len() != size {
+				t.Errorf("%d of %d bytes are sent: %v", content.Len(), size, err)
+			}
+			return nil, nil
+		})}.RoundTrip(r)
 		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := io.ReadAll(response.Body)
-		response.Body.Close()
-		if err != nil || !bytes.Equal(got, answer) {
-			t.Fatalf("read %d bytes of %d: %v", len(got), len(answer), err)
+			t.Error(err)
 		}
 	}
 }
