@@ -185,13 +185,9 @@ func (l *life) report(failed *failure, took time.Duration) {
 		if l.runtime != nil {
 			l.initRuntimeDone(status, errorType)
 		}
-		for _, x := range l.api.Extensions() {
-			if x.State == "Registered" { // and will come no further
-				l.tell(x.Name, x.State, "")
-			}
-		}
 	}
 	l.flush()
+	l.tellExtensions()
 	l.env.stream.Emit(telemetry.InitReport{
 		InitializationType: l.env.opts.InitType, Phase: l.phase, Status: status, ErrorType: errorType,
 		Metrics: telemetry.InitMetrics{DurationMs: telemetry.Milliseconds(took)},

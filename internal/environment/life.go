@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,6 +37,9 @@ type life struct {
 	told bool
 	// followed is set if somebody may read what the log in text does not show.
 	followed bool
+
+	telling sync.Mutex
+	toldOf  []string // extensions whose end has been told; guarded by telling
 
 	// over is closed with the first failure, which names what befell the
 	// environment: whatever follows is its consequence.
@@ -256,8 +260,27 @@ const (
 	stateExited      = "Exited"
 )
 
-// tell tells of the state that an extension has come to.
+// tellExtensions tells, at the end of an init, how far the extensions have come
+// whose end or failure has not been told.
+func (l *life) tellExtensions() {
+	l.telling.Lock()
+	told := slices.Clone(l.toldOf)
+	l.telling.Unlock()
+	for _, x := range l.api.Extensions() {
+		switch x.State {
+		case "Registered", "Ready":
+			if !slices.Contains(told, x.Name) {
+				l.env.stream.Emit(telemetry.Extension{Name: x.Name, State: x.State, Events: x.Events})
+			}
+		}
+	}
+}
+
+// tell tells of the state that an extension has come to, and will not leave.
 func (l *life) tell(name, state, errorType string) {
+	l.telling.Lock()
+	l.toldOf = append(l.toldOf, name)
+	l.telling.Unlock()
 	events := []string{}
 	for _, x := range l.api.Extensions() {
 		if x.External && x.Name == name {

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"thaw/internal/lambda"
-	"thaw/internal/telemetry"
 )
 
 const (
@@ -46,8 +45,7 @@ type extension struct {
 	state    extensionState
 	parked   *conn   // the connection on which it waits
 	pending  *notice // what it is given when it asks next
-	// announced is set when OnExtension has been called for its first request.
-	announced bool
+	asked    bool    // for its first event
 	// owes is set from an invocation's delivery until it asks for the next event.
 	owes bool
 }
@@ -67,11 +65,6 @@ func (e *extension) events() []string {
 		events = append(events, shutdownEvent)
 	}
 	return events
-}
-
-// record is what telemetry shows of the extension.
-func (e *extension) record(errorType string) telemetry.Extension {
-	return telemetry.Extension{Name: e.name, State: string(e.state), Events: e.events(), ErrorType: errorType}
 }
 
 // failed tells an extension that has reported a failure: it must exit.

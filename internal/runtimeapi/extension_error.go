@@ -1,5 +1,7 @@
 package runtimeapi
 
+import "thaw/internal/telemetry"
+
 // The types of failures that extensions report, as records of the platform name
 // them; the extension's own name for it is Fault.Reported.
 const (
@@ -53,7 +55,7 @@ func (c *conn) extensionFails(on extensionEvent, errorType string, meant extensi
 	}
 	first := !e.failed()
 	e.state = to
-	told := e.record(reported)
+	told := telemetry.Extension{Name: e.name, State: string(to), Events: e.events(), ErrorType: reported}
 	s.mu.Unlock()
 	if first {
 		s.opts.OnExtension(told)

@@ -34,7 +34,7 @@ func serveExtensionNext(c *conn, _ []byte) reply {
 		return extensionForbidden(from, extensionReady, id)
 	}
 	e.state = to
-	over := s.asked(e)
+	over := s.asks(e)
 	given := e.pending
 	if given == nil {
 		e.parked, c.extension = c, e
@@ -42,12 +42,8 @@ func serveExtensionNext(c *conn, _ []byte) reply {
 		e.pending = nil
 		e.state, _ = e.state.next(extensionGetsEvent)
 	}
-	told := e.record("")
-	told.State = string(extensionReady)
+	s.checkReady()
 	s.mu.Unlock()
-	if from == extensionRegistered {
-		s.announce(e, told)
-	}
 	if over != nil {
 		over.end()
 	}
@@ -67,9 +63,10 @@ func (e *extension) asking() extensionEvent {
 	return extensionAsks
 }
 
-// asked takes the extension out of the open exchange, unless its event has not
+// asks takes the extension out of the open exchange, unless its event has not
 // reached it yet. It returns the exchange if that is over now. mu is held.
-func (s *Server) asked(e *extension) *Exchange {
+func (s *Server) asks(e *extension) *Exchange {
+	e.asked = true
 	if !e.owes || e.pending != nil && e.pending.invoke {
 		return nil
 	}
@@ -79,16 +76,6 @@ func (s *Server) asked(e *extension) *Exchange {
 		return nil
 	}
 	return x
-}
-
-// announce tells of an extension's first request for an event. The init phase is
-// not over before that is told.
-func (s *Server) announce(e *extension, told telemetry.Extension) {
-	s.opts.OnExtension(told)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	e.announced = true
-	s.checkReady()
 }
 
 // invokeNotice is the event that tells extensions of an invocation. It has no

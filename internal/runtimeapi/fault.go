@@ -77,7 +77,7 @@ func (s *Server) checkReady() {
 		return
 	}
 	for _, e := range s.extensions {
-		if !e.announced {
+		if !e.asked {
 			return
 		}
 	}

@@ -29,10 +29,10 @@ type Options struct {
 	Extensions []string
 	// Subscriptions takes subscriptions to telemetry; nil if there is none.
 	Subscriptions Subscriptions
-	// OnExtension is called when an extension asks for its first event (state
-	// Ready) and when it reports a failure (InitError, ExitError). OnSubscription
-	// is called with a record of each subscription. Both run on the goroutine of
-	// the extension's connection, before it is answered; they must not wait.
+	// OnExtension is called when an extension reports a failure (state InitError or
+	// ExitError), OnSubscription with a record of each subscription. Both run on
+	// the goroutine of the extension's connection, before it is answered; they must
+	// not wait.
 	OnExtension    func(telemetry.Extension)
 	OnSubscription func(telemetry.Record)
 	// SnapStart opens the endpoints of the restore phase.
