@@ -280,6 +280,42 @@ func compareGolden(t *testing.T, name, got string) {
 	}
 }
 
+// heldElsewhere names the verbs whose answers depend on the machine, and what holds
+// them instead of a transcript.
+var heldElsewhere = map[string]string{
+	"doctor":   "TestDoctor, with testdata/doctor",
+	"runtimes": "TestRuntimesTable, with testdata/runtimes.txt",
+	"serve":    "the tests of test/cli and test/e2e",
+}
+
+// TestEveryVerbHasATranscript: what people see is looked at when it changes.
+func TestEveryVerbHasATranscript(t *testing.T) {
+	scripts, err := filepath.Glob("testdata/script/*.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said strings.Builder
+	for _, script := range scripts {
+		archive, err := txtar.ParseFile(script)
+		if err != nil {
+			t.Fatal(err)
+		}
+		said.Write(archive.Comment)
+	}
+	for _, verb := range verbPaths(newRootCommand(), "") {
+		cmd, _, err := newRootCommand().Find(strings.Fields(verb))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cmd.HasSubCommands() && verb != "runtimes" || heldElsewhere[verb] != "" {
+			continue
+		}
+		if !regexp.MustCompile(`(?m)^thaw ` + verb + `\b`).MatchString(said.String()) {
+			t.Errorf("thaw %s is in no script", verb)
+		}
+	}
+}
+
 // TestEveryVerbIsDocumented holds the verbs to what a person is promised: an
 // example, and an answer in JSON.
 func TestEveryVerbIsDocumented(t *testing.T) {
