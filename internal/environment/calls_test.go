@@ -153,10 +153,10 @@ func errorHeader(name, args string) (header []string, body string) {
 	return header, body
 }
 
-// self is the name of an external extension.
+// self is the name of an external extension; of the runtime it is that of the
+// internal one that it registers as itself.
 func (a *actor) self() string {
-	_, name, _ := strings.Cut(a.name, " ")
-	return name
+	return strings.TrimPrefix(a.name, "extension ")
 }
 
 // register makes an extension known: [as=NAME] EVENT...

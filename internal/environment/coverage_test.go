@@ -18,8 +18,9 @@ func TestEveryTransitionMatters(t *testing.T) {
 	all := transcripts(t)
 	for _, m := range mutations() {
 		t.Run(m.name, func(t *testing.T) {
-			for _, tr := range all {
-				if tr.notices(t, m.table) {
+			for i, tr := range all {
+				if tr.notices(t, m.table) { // and may well notice the next one, too
+					all[0], all[i] = all[i], all[0]
 					return
 				}
 			}

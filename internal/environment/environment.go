@@ -132,7 +132,7 @@ func (e *Environment) build(ctx context.Context) error {
 	r := e.opts.Version.Resources
 	box, err := e.opts.Driver.Create(ctx, sandbox.Spec{ID: e.id, Root: e.opts.Runtime.Root, Limits: sandbox.Limits{
 		MemoryBytes: int64(r.MemoryMB) << 20,
-		CPUMilli:    max(cpuMilli(r.MemoryMB), initCPUMilli),
+		CPUMilli:    e.burst(),
 		TmpBytes:    int64(r.EphemeralStorageMB) << 20,
 		OpenFiles:   lambda.MaxOpenFiles,
 		Processes:   lambda.MaxProcesses,
@@ -200,6 +200,12 @@ func cpuMilli(memoryMB int) int { return memoryMB * 1000 / lambda.MemoryPerCPU }
 // initCPUMilli is the share of the init phase, whatever the memory: the service
 // lets functions start with a burst, so that a small one does not start slowly.
 const initCPUMilli = 2000
+
+// burst is the CPU share of an init, a suppressed one too: at the share of 128 MB
+// a runtime that starts in half a second would not start within a timeout of three.
+func (e *Environment) burst() int {
+	return max(cpuMilli(e.opts.Version.Resources.MemoryMB), initCPUMilli)
+}
 
 // ErrGone is matched by errors of Invoke that came before the event was given to
 // the runtime, because the sandbox is no more: it can go to another environment.

@@ -229,18 +229,27 @@ func TestCallerIsAnsweredBeforeTheEnvironmentIsFree(t *testing.T) {
 	})
 }
 
+// TestInitHasABurstOfCPU is about suppressed inits, too.
 func TestInitHasABurstOfCPU(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f *fixture
-		during := 0
-		run := serve(t, time.Second, echo)
+		var during []int
+		run := serve(t, time.Second, func(_ context.Context, _ *fake.Process, event []byte) (string, []byte) {
+			if string(event) == "1" {
+				panic(exitCode(1))
+			}
+			during = append(during, f.box().Spec().Limits.CPUMilli)
+			return "response", event
+		})
 		f = open(t, func(ctx context.Context, p *fake.Process) int {
-			during = f.box().Spec().Limits.CPUMilli
+			during = append(during, f.box().Spec().Limits.CPUMilli)
 			return run(ctx, p)
 		})
 		f.init()
-		if after := f.box().Spec().Limits.CPUMilli; during != 2000 || after != 72 {
-			t.Errorf("%d thousandths of a core during init and %d after, want 2000 and 72 of a 128 MB function", during, after)
+		f.invoke("1")
+		f.invoke("2")
+		if diff := cmp.Diff([]int{2000, 2000, 72}, during); diff != "" {
+			t.Errorf("thousandths of a core in two inits and an invocation of a 128 MB function (-want +got):\n%s", diff)
 		}
 		f.close()
 	})

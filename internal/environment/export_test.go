@@ -47,3 +47,12 @@ func Farewell(on string, internal, external bool) (runtime, all time.Duration) {
 	plan := farewells[o][who]
 	return plan.runtime, plan.all
 }
+
+// FindExtensions names the external extensions.
+func (e *Environment) FindExtensions() []string { return e.findExtensions() }
+
+// FindBootstrap is the program that starts; empty if there is none.
+func (e *Environment) FindBootstrap() string {
+	path, _ := e.bootstrap()
+	return path
+}

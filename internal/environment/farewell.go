@@ -88,20 +88,31 @@ func (l *life) bid(ctx context.Context, o occasion) {
 	ctx, cancel := context.WithTimeout(ctx, max(plan.all, plan.runtime))
 	defer cancel()
 	deadline := time.Now().Add(plan.all)
+	if plan.all == 0 { // who subscribed to telemetry ends with the runtime
+		defer l.deliver(ctx, cancel)()
+	}
 	l.endRuntime(ctx, plan.runtime)
 	l.flush() // its last words come before those of the extensions
 	if plan.all == 0 {
 		return
 	}
-	flushed := make(chan struct{})
-	go func() {
-		defer close(flushed)
-		l.relay.Flush(ctx)
-	}()
+	defer l.deliver(ctx, cancel)()
 	l.api.Shutdown(o.reason(), deadline)
 	l.awaitExtensions(ctx, extensions)
-	cancel()
-	<-flushed
+}
+
+// deliver begins to send subscribers what is buffered for them. The function that
+// it returns ends it.
+func (l *life) deliver(ctx context.Context, cancel context.CancelFunc) (end func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		l.relay.Flush(ctx)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
 }
 
 func (l *life) endRuntime(ctx context.Context, grace time.Duration) {

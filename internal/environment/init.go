@@ -70,6 +70,12 @@ func (e *Environment) init(ctx context.Context, phase string) (failed *failure, 
 		FunctionName: e.opts.Function, FunctionVersion: e.opts.Version.Number,
 		InstanceMaxMemory: int64(e.opts.Version.Resources.MemoryMB) << 20,
 	})
+	if phase == telemetry.PhaseInvoke { // the first one has it from the start
+		if err := e.box.LimitCPU(e.burst()); err != nil {
+			l.close(ctx)
+			return nil, fmt.Errorf("begin the burst of environment %s: %w", e.id, err)
+		}
+	}
 	failed, err = l.init(ctx, names)
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		failed, err = initTimedOut(), nil // while the sandbox was at work

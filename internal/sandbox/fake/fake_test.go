@@ -171,6 +171,19 @@ func TestStartOfAnUnknownPath(t *testing.T) {
 	}
 }
 
+func TestStartOfAPathThatIsRefused(t *testing.T) {
+	d := fake.New(fake.Options{ExecErrors: map[string]syscall.Errno{"/no": syscall.EACCES}})
+	s, err := d.Create(t.Context(), sandbox.Spec{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Destroy(t.Context())
+	_, err = s.Start(t.Context(), sandbox.Process{Path: "/no"})
+	if !errors.Is(err, sandbox.ErrExec) || !errors.Is(err, syscall.EACCES) {
+		t.Errorf("Start = %v, want ErrExec with EACCES", err)
+	}
+}
+
 func TestDestroyWaitsNoLongerThanItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stop := make(chan struct{})
