@@ -330,6 +330,65 @@ func TestDeletedLayer(t *testing.T) {
 	}
 }
 
+// TestLayerOfARunningInvocation lets everybody forget a layer, and its content be
+// collected, while an invocation has yet to read it.
+func TestLayerOfARunningInvocation(t *testing.T) {
+	s := start(t)
+	publish := func(content string) *lambda.PublishLayerVersionOutput {
+		out, err := s.client.PublishLayerVersion(t.Context(), &lambda.PublishLayerVersionInput{
+			LayerName: aws.String("running"), Content: &types.LayerVersionContentInput{ZipFile: zipFiles(t, map[string]string{"who": content})},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	s.deploy(t, "running", spec{
+		runtime: python(t), handler: "handler.handler", timeout: 30, layers: []string{aws.ToString(publish("still here").LayerVersionArn)},
+		zip: zipFiles(t, map[string]string{"handler.py": "import time\ndef handler(event, context):\n" +
+			"    print('begun', flush=True)\n    time.sleep(event['seconds'])\n    return open('/opt/who').read()\n"}),
+	})
+	ended := make(chan answer, 1)
+	go func() {
+		a, err := s.tryInvoke(t.Context(), "running", map[string]any{"seconds": 6})
+		if err != nil {
+			a.FunctionError = err.Error()
+		}
+		ended <- a
+	}()
+	err := eventually(settleLimit, func() error {
+		if log, err := s.log(t, "running"); err != nil || !strings.Contains(log, "begun") {
+			return fmt.Errorf("the invocation has not begun: %v", err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := s.trees(t)
+	in := &lambda.UpdateFunctionConfigurationInput{FunctionName: aws.String("running"), Layers: []string{}}
+	if _, err := s.client.UpdateFunctionConfiguration(t.Context(), in); err != nil {
+		t.Fatal(err)
+	}
+	s.removeLayer(t, "running", 1)
+	// When another layer's content, which comes and goes after it, has been collected,
+	// this one's has been looked at.
+	s.removeLayer(t, "running", publish("not mounted").Version)
+	if err := eventually(settleLimit, func() error {
+		if n := len(s.trees(t)); n > len(kept) {
+			return fmt.Errorf("%d packages, want %d", n, len(kept))
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
+	var got string
+	(<-ended).decode(t, &got)
+	if got != "still here" {
+		t.Errorf("the invocation read %q", got)
+	}
+}
+
 // trees lists the packages that are unpacked.
 func (s *server) trees(t testing.TB) (names []string) {
 	t.Helper()
