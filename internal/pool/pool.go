@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -46,7 +47,9 @@ type Options struct {
 	// end while less than MemoryReserve, in bytes, is available.
 	Memory        func() (Memory, error)
 	MemoryReserve int64
-	Logger        *slog.Logger
+	// Random is a source of numbers below 1; nil is the program's own.
+	Random func() float64
+	Logger *slog.Logger
 }
 
 const (
@@ -105,6 +108,9 @@ func New(opts Options) *Pools {
 	}
 	if opts.MaxAge <= 0 {
 		opts.MaxAge = defaultMaxAge
+	}
+	if opts.Random == nil {
+		opts.Random = rand.Float64
 	}
 	p := &Pools{opts: opts, byName: map[string]map[string]*versionPool{}, retired: map[*versionPool]struct{}{}, ended: make(chan struct{})}
 	ctx, cancel := context.WithCancel(context.Background())

@@ -1,7 +1,6 @@
 package pool
 
 import (
-	"math/rand/v2"
 	"slices"
 	"time"
 )
@@ -39,7 +38,7 @@ const (
 // age is how old a new environment may become. It varies by an eighth, so that
 // what one burst has started does not end in one moment.
 func (p *Pools) age() time.Duration {
-	return p.opts.MaxAge - time.Duration(rand.Int64N(int64(p.opts.MaxAge/8)+1))
+	return p.opts.MaxAge - time.Duration(p.opts.Random()*float64(p.opts.MaxAge/8))
 }
 
 func (p *Pools) lead() time.Duration { return min(p.opts.MaxAge/8, maxLead) }
