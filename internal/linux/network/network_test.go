@@ -71,3 +71,27 @@ func TestInsideOfWhatIsNoNamespace(t *testing.T) {
 		t.Error("no error")
 	}
 }
+
+func TestTry(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("network namespaces need root")
+	}
+	before, err := os.Readlink("/proc/self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := network.Try(); err != nil {
+		t.Error(err)
+	}
+	if after, err := os.Readlink("/proc/self/ns/net"); err != nil || after != before {
+		t.Errorf("the process is in %s, %v; was in %s", after, err, before)
+	}
+	links, err := network.OpenLinks()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer links.Close()
+	if names, err := links.Named("thawtry-"); err != nil || len(names) > 0 {
+		t.Errorf("left behind: %v, %v", names, err)
+	}
+}

@@ -132,12 +132,16 @@ func (g *gateway) up(ctx context.Context) error {
 			return err
 		}
 	}
-	if chain, err := network.Obstacle(tablePrefix); err == nil && chain != "" {
+	if chain, err := Obstacle(); err == nil && chain != "" {
 		g.logger.Warn("functions may not reach the network: a packet filter of this host drops what it forwards",
 			slog.String("chain", chain), slog.String("interfaces", interfacePrefix+"*"))
 	}
 	return nil
 }
+
+// Obstacle names a chain of this host's packet filter that drops what is forwarded
+// unless it knows it; it is empty if there is none.
+func Obstacle() (string, error) { return network.Obstacle(tablePrefix) }
 
 // reserve takes the subnet that was asked for, or one that is free.
 func (g *gateway) reserve() error {

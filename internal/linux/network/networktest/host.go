@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"syscall"
 	"testing"
@@ -26,9 +27,9 @@ import (
 // ownHostVariable marks the test program that has a network namespace of its own.
 const ownHostVariable = "THAW_TEST_OWN_HOST"
 
-// OnHostOfItsOwn runs the calling test again, alone in a process whose network
-// namespace is new: what it does there is done to no host. It tells which of the
-// two this is.
+// OnHostOfItsOwn runs the calling test again, alone in a process whose namespaces of
+// network and mounts are new: what it does there is done to no host. It tells which
+// of the two this is.
 func OnHostOfItsOwn(t *testing.T) bool {
 	t.Helper()
 	if os.Getenv(ownHostVariable) == t.Name() {
@@ -39,7 +40,7 @@ func OnHostOfItsOwn(t *testing.T) bool {
 	}
 	cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.v")
 	cmd.Env = append(os.Environ(), ownHostVariable+"="+t.Name())
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
@@ -108,6 +109,15 @@ func (w *World) RouteBack(t testing.TB, p netip.Prefix) {
 			Dst: &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), 32)}, Gw: net.ParseIP(Host),
 		})
 	}))
+}
+
+// ResolveBy has the host name another resolver, for this process and its children.
+func (w *World) ResolveBy(t testing.TB, address string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "resolv.conf")
+	Must(t, os.WriteFile(file, []byte("nameserver "+address+"\n"), 0o644))
+	Must(t, unix.Mount(file, "/etc/resolv.conf", "", unix.MS_BIND, ""))
+	t.Cleanup(func() { unix.Unmount("/etc/resolv.conf", unix.MNT_DETACH) })
 }
 
 // Unreachable lists the networks that the host refuses to send to.
