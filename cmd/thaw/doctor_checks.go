@@ -78,8 +78,10 @@ func networkChecks() []check {
 	return []check{
 		{Name: "port", Meaning: "where the clients connect", Fix: "end what listens there, or choose another with --listen", probe: checkPort},
 		{Name: "loopback", Meaning: "the server listens there unless told otherwise", Fix: "ip link set lo up", probe: fileCheck("/sys/class/net/lo")},
-		{Name: "nftables", Meaning: "letting functions out to the network; not used yet", Fix: "modprobe nf_tables", Optional: true, probe: moduleCheck("nf_tables", "/proc/net/netfilter/nf_log")},
-		{Name: "veth", Meaning: "the network card of an execution environment; not used yet", Fix: "modprobe veth", Optional: true, probe: moduleCheck("veth", "/sys/module/veth")},
+		{Name: "nftables", Meaning: "letting functions out to the network", Fix: "modprobe nf_tables, or start the server with --network none", Optional: true, probe: moduleCheck("nf_tables", "/proc/net/netfilter/nf_log")},
+		{Name: "network", Meaning: "functions that reach beyond the server (--network nat)", Fix: "modprobe veth; use a kernel with nf_tables (inet, masq, reject, fib, connlimit); in a container, make /proc/sys/net writable; or start the server with --network none", Optional: true, probe: checkNetwork},
+		{Name: "packet filter", Meaning: "what functions send must not be dropped by other rules of this machine", Fix: "let pass what comes from and goes to the interfaces thaw*: iptables -I FORWARD -i 'thaw+' -j ACCEPT; iptables -I FORWARD -o 'thaw+' -j ACCEPT (with Docker: DOCKER-USER for FORWARD)", Optional: true, probe: checkPacketFilter},
+		{Name: "resolver", Meaning: "names that functions look up: the server asks who stands there", Fix: "name a resolver in /etc/resolv.conf", Optional: true, probe: checkResolver},
 		{Name: "clock", Meaning: "signatures are good for five minutes only", Fix: "timedatectl set-ntp true, or set the time with date", Optional: true, probe: checkClock},
 		{Name: "entropy", Meaning: "keys and request identifiers", Fix: "wait a little after boot, or give a virtual machine a random device", Optional: true, probe: leastNumber("/proc/sys/kernel/random/entropy_avail", leastEntropy)},
 		{Name: "certificates", Meaning: "functions that make HTTPS requests", Fix: "apt-get install ca-certificates", Optional: true, probe: fileCheck("/etc/ssl/certs/ca-certificates.crt")},
@@ -351,6 +353,38 @@ func checkOpenFiles(h host) (string, bool) {
 		return fmt.Sprintf("up to %d", hard), err == nil && hard >= leastOpenFiles
 	}
 	return "the limit cannot be read", false
+}
+
+// checkNetwork makes what a server makes, in a network namespace that ends with it.
+func checkNetwork(h host) (string, bool) {
+	if h.euid != 0 {
+		return "only root can try", true // that root lacks is told elsewhere
+	}
+	if err := h.network(); err != nil {
+		return err.Error(), false
+	}
+	return "an interface and its rules can be made", true
+}
+
+func checkPacketFilter(h host) (string, bool) {
+	chain, err := h.obstacle()
+	if err != nil {
+		return "the rules of this machine cannot be read", true
+	}
+	if chain != "" {
+		return "the chain " + chain + " drops what it does not know", false
+	}
+	return "nothing in the way", true
+}
+
+func checkResolver(h host) (string, bool) {
+	text, _ := h.read("/etc/resolv.conf")
+	for line := range strings.Lines(text) {
+		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "nameserver" {
+			return fields[1], true
+		}
+	}
+	return "none in /etc/resolv.conf: 127.0.0.1 is asked", false
 }
 
 // moduleCheck looks for a sign that the kernel has a feature, and then for the

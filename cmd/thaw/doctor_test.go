@@ -41,6 +41,8 @@ func fixtureHost(t *testing.T, archive string) host {
 		now:           func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) },
 		newGroup:      func(string) ([]string, error) { return []string{"cgroup.freeze", "cgroup.kill"}, nil },
 		makeTree:      func() error { return nil },
+		network:       func() error { return nil },
+		obstacle:      func() (string, error) { return "", nil },
 	}
 }
 
@@ -160,6 +162,41 @@ func TestCheckKernel(t *testing.T) {
 	for release, want := range tests {
 		if _, ok := checkKernel(host{release: release}); ok != want {
 			t.Errorf("kernel %q: %v, want %v", release, ok, want)
+		}
+	}
+}
+
+// TestCheckNetwork: what the kernel refuses, and what other rules do, is told.
+func TestCheckNetwork(t *testing.T) {
+	h := fixtureHost(t, "unified.txtar")
+	for _, check := range []func(host) (string, bool){checkNetwork, checkPacketFilter} {
+		if detail, ok := check(h); !ok {
+			t.Error(detail)
+		}
+	}
+	h.network = func() error { return errors.New("make table thaw-try: operation not supported") }
+	if detail, ok := checkNetwork(h); ok || !strings.Contains(detail, "not supported") {
+		t.Errorf("%q, %v", detail, ok)
+	}
+	h.euid = 1000
+	if detail, ok := checkNetwork(h); !ok {
+		t.Errorf("another user may not try, but the server is root: %s", detail)
+	}
+	h.obstacle = func() (string, error) { return "filter FORWARD", nil }
+	if detail, ok := checkPacketFilter(h); ok || !strings.Contains(detail, "filter FORWARD") {
+		t.Errorf("%q, %v", detail, ok)
+	}
+}
+
+// TestCheckResolver: comments and other lines are passed over.
+func TestCheckResolver(t *testing.T) {
+	for text, want := range map[string]bool{
+		"# nameserver 10.0.0.1\nsearch a.example\n": false, "": false, "search x\nnameserver\t10.0.0.1\n": true,
+	} {
+		root := t.TempDir()
+		writeFile(t, filepath.Join(root, "etc/resolv.conf"), text)
+		if detail, ok := checkResolver(host{root: root}); ok != want {
+			t.Errorf("%q: %v (%s)", text, ok, detail)
 		}
 	}
 }

@@ -17,6 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"thaw/internal/linux/cgroup"
+	"thaw/internal/linux/network"
+	"thaw/internal/sandbox/native"
 )
 
 // host is this machine as doctor's checks see it. Its functions and its root are
@@ -39,6 +41,10 @@ type host struct {
 	userNamespace func() error
 	// newGroup lists the files of a new control group below a mount point.
 	newGroup func(mount string) ([]string, error)
+	// network makes what connects sandboxes, where it disturbs nobody.
+	network func() error
+	// obstacle names a chain of the packet filter that drops what is forwarded.
+	obstacle func() (string, error)
 	// makeTree makes control groups as the server does, and removes them.
 	makeTree func() error
 }
@@ -59,6 +65,8 @@ func thisHost(dataDir, address, runtimes string) host {
 		userNamespace: tryUserNamespace,
 		newGroup:      tryGroup,
 		makeTree:      tryTree,
+		network:       network.Try,
+		obstacle:      native.Obstacle,
 	}
 }
 

@@ -277,33 +277,12 @@ func (s *server) openRecords(ctx context.Context) (err error) {
 	return nil
 }
 
-// openSandboxes clears what a server that died has left, and opens the driver.
+// openSandboxes opens the driver of sandboxes and the catalogue of runtimes.
 func (s *server) openSandboxes(ctx context.Context) error {
-	binary, err := initBinary()
-	if err != nil {
+	if err := s.openDriver(ctx); err != nil {
 		return err
 	}
-	s.driver, err = native.New(ctx, native.Options{
-		StateDir: filepath.Join(s.config.Data, "sandbox"),
-		Init:     binary,
-		PoolSize: s.config.PausedSandboxes,
-		Logger:   s.logger,
-	})
-	if err != nil {
-		return err
-	}
-	s.onClose(ignoringContext(s.driver.Close))
-	left, err := s.driver.Recover(ctx)
-	if err != nil {
-		return err
-	}
-	if left.Processes+left.Cgroups+left.Mounts+left.Directories+left.LoopDevices > 0 {
-		s.logger.Info("cleared what an earlier server left", "processes", left.Processes, "cgroups", left.Cgroups,
-			"mounts", left.Mounts, "loop_devices", left.LoopDevices, "directories", left.Directories)
-	}
-	if err := s.trySandbox(ctx); err != nil {
-		return err
-	}
+	var err error
 	s.runtimes, err = runtimes.Open(runtimes.Options{Dir: s.config.Runtimes, Scope: s.config.Scope, Logger: s.logger})
 	return err
 }

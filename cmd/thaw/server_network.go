@@ -2,17 +2,22 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"net/netip"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 
 	"github.com/spf13/cobra"
 
 	"thaw/internal/api/inside"
+	"thaw/internal/dns"
 	"thaw/internal/environment"
 	"thaw/internal/iam"
 	"thaw/internal/runtimes"
 	"thaw/internal/sandbox"
+	"thaw/internal/sandbox/native"
 )
 
 // insideAddress is where functions find the server's API, each in its own network.
@@ -23,19 +28,102 @@ const insideAddress = "169.254.100.1:9002"
 // to others go where the function's configuration, or Amazon's defaults, say.
 var insideServices = []string{"LAMBDA", "CLOUDWATCH_LOGS"}
 
+// The modes of --network.
+const (
+	networkAuto = "auto"
+	networkNAT  = "nat"
+	networkNone = "none"
+)
+
 // networking is what functions reach, and what they may do there.
 type networking struct {
-	Allow []string // patterns of actions
+	Mode   string   // "auto", "nat" or "none"
+	Subnet string   // empty: one that is free
+	Allow  []string // patterns of actions
 }
 
 func (n *networking) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&n.Mode, "network", networkAuto,
+		"what functions reach beyond this server: nat (what the machine does, under its address), none, or auto (nat where the machine can)")
+	cmd.Flags().StringVar(&n.Subnet, "network-subnet", "", "`network` of the addresses of functions' interfaces, two for each, such as 10.20.0.0/16 (default a free one)")
 	cmd.Flags().StringSliceVar(&n.Allow, "function-allow", nil,
 		"`actions` of the API that functions may take by their own credentials, such as lambda:InvokeFunction or 'lambda:List*' (default none)")
 }
 
+// Bounds of --network-subnet: from one pair to as many as there are names for.
+const (
+	leastSubnetBits = 8
+	mostSubnetBits  = 31
+)
+
 func (n *networking) check() error {
+	if n.Mode != networkAuto && n.Mode != networkNAT && n.Mode != networkNone {
+		return usageError("--network %s: it must be auto, nat or none", n.Mode)
+	}
+	if p, err := n.subnet(); n.Subnet != "" && (err != nil || !p.Addr().Is4() || p.Bits() < leastSubnetBits || p.Bits() > mostSubnetBits) {
+		return usageError("--network-subnet %s: it must be an IPv4 network of %d to %d bits, such as 10.20.0.0/16", n.Subnet, leastSubnetBits, mostSubnetBits)
+	}
 	if _, err := iam.NewAccess(nil, n.Allow); err != nil {
 		return usageError("--function-allow %v", err)
+	}
+	return nil
+}
+
+func (n *networking) subnet() (netip.Prefix, error) {
+	if n.Subnet == "" {
+		return netip.Prefix{}, nil
+	}
+	return netip.ParsePrefix(n.Subnet)
+}
+
+// openDriver opens the driver of sandboxes, with a network where that is wanted
+// and can be.
+func (s *server) openDriver(ctx context.Context) error {
+	n := &s.config.Networking
+	if n.Mode == networkNone {
+		return s.tryDriver(ctx, nil)
+	}
+	subnet, err := n.subnet()
+	if err != nil {
+		return err
+	}
+	err = s.tryDriver(ctx, &native.Network{Subnet: subnet, Resolver: dns.New(dns.Options{Logger: s.logger})})
+	if n.Mode == networkNAT || !errors.Is(err, native.ErrNetwork) {
+		return err
+	}
+	s.logger.Warn("functions reach nothing beyond this server: the machine cannot connect them, see thaw doctor", "error", err)
+	return s.tryDriver(ctx, nil)
+}
+
+// tryDriver opens the driver, clears what a server that died has left, and makes
+// one sandbox.
+func (s *server) tryDriver(ctx context.Context, network *native.Network) (err error) {
+	binary, err := initBinary()
+	if err != nil {
+		return err
+	}
+	s.driver, err = native.New(ctx, native.Options{
+		StateDir: filepath.Join(s.config.Data, "sandbox"),
+		Init:     binary,
+		PoolSize: s.config.PausedSandboxes,
+		Network:  network,
+		Ahead:    []string{environment.RuntimeAPIAddress, insideAddress},
+		Logger:   s.logger,
+	})
+	if err != nil {
+		return err
+	}
+	left, err := s.driver.Recover(ctx)
+	if err == nil {
+		err = s.trySandbox(ctx)
+	}
+	if err != nil {
+		return errors.Join(err, s.driver.Close())
+	}
+	s.onClose(ignoringContext(s.driver.Close))
+	if left != (sandbox.Leftovers{}) {
+		s.logger.Info("cleared what an earlier server left", "processes", left.Processes, "cgroups", left.Cgroups,
+			"mounts", left.Mounts, "interfaces", left.Interfaces, "loop_devices", left.LoopDevices, "directories", left.Directories)
 	}
 	return nil
 }

@@ -22,6 +22,9 @@ var varying = []struct {
 }{
 	{regexp.MustCompile(`\d{4}/\d\d/\d\d/\[\$LATEST\][0-9a-f]{32}`), "STREAM"},
 	{regexp.MustCompile(`Root=1-[0-9a-f]{8}-[0-9a-f]{24};Parent=[0-9a-f]{16};Sampled=0;Lineage=1:[0-9a-f]{8}:0`), "TRACE"},
+	{regexp.MustCompile(`(eth0\t00000000\t)[0-9A-F]{8}`), "${1}GATEWAY"},
+	{regexp.MustCompile(`eth0\t[0-9A-F]{8}(\t00000000\t0001)`), "eth0\tPAIR$1"},
+	{regexp.MustCompile(`(eth0 up\S* )[0-9.]+/31`), "${1}ADDRESS/31"},
 	{regexp.MustCompile(`ASIA[A-Z2-7]{16}`), "KEY"},
 	{regexp.MustCompile(`AWS_SECRET_ACCESS_KEY=[A-Za-z0-9+/]{40}`), "AWS_SECRET_ACCESS_KEY=SECRET"},
 	{regexp.MustCompile(`AWS_LAMBDA_METADATA_TOKEN=[0-9a-f-]{36}`), "AWS_LAMBDA_METADATA_TOKEN=TOKEN"},

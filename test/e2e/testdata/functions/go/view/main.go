@@ -246,7 +246,10 @@ func interfaces() []string {
 		slices.Sort(text)
 		lines = append(lines, fmt.Sprint(i.Name, " ", i.Flags, " ", strings.Join(text, " ")))
 	}
-	return append(lines, strings.Split("routes\n"+content("/proc/net/route"), "\n")[2:]...)
+	for _, route := range strings.Split(content("/proc/net/route"), "\n")[1:] { // the first is the head
+		lines = append(lines, strings.TrimSpace(route))
+	}
+	return lines
 }
 
 // sockets lists who listens in this network.
