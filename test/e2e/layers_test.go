@@ -470,3 +470,34 @@ func TestLayersByCLI(t *testing.T) {
 		t.Errorf("versions after the deletion: %v", got)
 	}
 }
+
+// TestLayersByVerbs does with Thaw's own command line what the help of "layers"
+// shows.
+func TestLayersByVerbs(t *testing.T) {
+	s := shared(t)
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"words/python/words.py": "word = 'from the layer'\n",
+		"hello/app.py":          "import words\ndef handler(event, context):\n    return words.word\n",
+	} {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.thaw(t, "layers", "publish", filepath.Join(dir, "words"), "--runtime", python(t))
+	s.thaw(t, "deploy", filepath.Join(dir, "hello"), "--name", "by-verbs", "--runtime", python(t), "--layer", "words")
+	t.Cleanup(func() { s.thaw(t, "rm", "by-verbs") })
+	if got := s.thaw(t, "layers"); !strings.Contains(got, "words") {
+		t.Errorf("listed: %s", got)
+	}
+	s.thaw(t, "layers", "rm", "words:1")
+	if got := strings.TrimSpace(s.thaw(t, "invoke", "by-verbs")); got != `"from the layer"` {
+		t.Errorf("answer %s", got)
+	}
+	if got := s.thaw(t, "layers", "words", "--json"); strings.TrimSpace(got) != "[]" {
+		t.Errorf("versions after the last is deleted: %s", got)
+	}
+}
