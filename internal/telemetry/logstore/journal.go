@@ -2,6 +2,7 @@ package logstore
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -17,6 +18,7 @@ const catalogueName = "groups"
 type catalogue struct {
 	path string
 	file *os.File
+	size int64 // of what is whole
 }
 
 // compactAfter is how many outdated records are kept beside the current ones.
@@ -51,8 +53,15 @@ func openCatalogue(dir string, log *slog.Logger) (*catalogue, map[uint64]groupSt
 			return nil, nil, err
 		}
 	}
-	c.file, err = os.OpenFile(c.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
-	return c, states, err
+	if c.file, err = os.OpenFile(c.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600); err != nil {
+		return nil, nil, err
+	}
+	info, err := c.file.Stat()
+	if err != nil {
+		return nil, nil, errors.Join(err, c.file.Close())
+	}
+	c.size = info.Size()
+	return c, states, nil
 }
 
 // readCatalogue returns what data says, in how many records and how many bytes.
@@ -102,12 +111,15 @@ func (c *catalogue) put(states ...groupState) error {
 		start := len(buf)
 		buf = endFrame(append(beginFrame(buf), content...), start)
 	}
-	if _, err := c.file.Write(buf); err != nil {
-		return fmt.Errorf("write the list of log groups: %w", err)
+	_, err := c.file.Write(buf)
+	if err == nil {
+		err = c.file.Sync()
 	}
-	if err := c.file.Sync(); err != nil {
-		return fmt.Errorf("write the list of log groups: %w", err)
+	if err != nil {
+		// What follows a torn frame would be cut off with it.
+		return fmt.Errorf("write the list of log groups: %w", errors.Join(err, c.file.Truncate(c.size)))
 	}
+	c.size += int64(len(buf))
 	return nil
 }
 

@@ -254,6 +254,36 @@ func TestWhatDoesNotFitIsCounted(t *testing.T) {
 	}
 }
 
+// TestWhatCannotBeWrittenIsCounted: a group whose directory cannot be made loses
+// its events, is told so when it can be, and costs others nothing.
+func TestWhatCannotBeWrittenIsCounted(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "logs")
+	s := open(t, logstore.Options{Dir: dir})
+	if err := s.CreateGroup(logstore.Group{Name: group}); err != nil {
+		t.Fatal(err)
+	}
+	obstacle := filepath.Join(dir, "00000000")
+	if err := os.WriteFile(obstacle, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		s.Append(group, "s", start, "lost")
+		s.Append("other", "s", start, "kept")
+		settle(t, s)
+	}
+	if err := os.Remove(obstacle); err != nil {
+		t.Fatal(err)
+	}
+	s.Append(group, "s", start, "kept")
+	got := all(t, s, group)
+	if len(got) != 2 || got[0] != "kept" || !strings.Contains(got[1], `"droppedRecords":3,"droppedBytes":12`) {
+		t.Errorf("the log tells %q", got)
+	}
+	if diff := cmp.Diff([]string{"kept", "kept", "kept"}, all(t, s, "other")); diff != "" {
+		t.Errorf("another group (-want +got):\n%s", diff)
+	}
+}
+
 func TestGroupIsBounded(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "logs")
 	s := open(t, logstore.Options{Dir: dir, GroupBytes: 64 << 10, SegmentBytes: 8 << 10})

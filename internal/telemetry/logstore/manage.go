@@ -89,8 +89,10 @@ func (s *Store) UpdateGroup(name string, change func(*Group)) error {
 	if err := s.catalogue.put(state); err != nil {
 		return err
 	}
+	if state.Retention != g.state.Retention {
+		s.askSweep()
+	}
 	g.state = state
-	s.askSweep()
 	return nil
 }
 

@@ -52,7 +52,7 @@ func (q *queue) put(e incoming) {
 	}
 	p, size := &q.pending, len(e.message)+eventOverhead
 	if p.total+size > q.max || p.bytes[e.group]+size > q.max/2 {
-		p.lose(e)
+		p.lose(e.group, loss{stream: e.stream, events: 1, bytes: int64(len(e.message))})
 	} else {
 		if _, known := p.events[e.group]; !known {
 			p.order = append(p.order, e.group)
@@ -68,17 +68,25 @@ func (q *queue) put(e incoming) {
 // first loss comes when the queue is full, so that there are few.
 const maxLosers = 10_000
 
-func (b *batch) lose(e incoming) {
-	l := b.lost[e.group]
+func (b *batch) lose(group string, more loss) {
+	l := b.lost[group]
 	if l == nil {
 		if len(b.lost) >= maxLosers {
 			return
 		}
-		l = &loss{stream: e.stream}
-		b.lost[e.group] = l
+		l = &loss{stream: more.stream}
+		b.lost[group] = l
 	}
-	l.events++
-	l.bytes += int64(len(e.message))
+	l.events += more.events
+	l.bytes += more.bytes
+}
+
+// lose counts what could not be written. It is told with the next events: to try
+// at once would be in vain.
+func (q *queue) lose(group string, more loss) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.pending.lose(group, more)
 }
 
 func (q *queue) signal() {
@@ -139,19 +147,22 @@ func (s *Store) write() {
 }
 
 func (s *Store) writeBatch(b *batch) error {
-	for name, l := range b.lost {
-		s.log.Warn("events of a function's log were dropped: they came faster than they could be written", "group", name, "events", l.events)
+	for name := range b.lost {
 		if b.events[name] == nil {
 			b.order = append(b.order, name)
 		}
-		b.events[name] = append(b.events[name], incoming{group: name, stream: l.stream, at: s.now().UnixMilli(), message: l.message(s.now())})
 	}
-	if err := s.ensure(b.order); err != nil {
-		return err
-	}
-	var errs []error
+	made := s.ensure(b.order)
+	errs := []error{made}
 	for _, name := range b.order {
-		errs = append(errs, s.writeGroup(name, b.events[name]))
+		err := s.writeGroup(name, b.events[name], b.lost[name])
+		if errors.Is(err, ErrNoGroup) {
+			if made != nil {
+				s.lose(name, b.events[name], b.lost[name])
+			}
+			continue // or it is deleted since
+		}
+		errs = append(errs, err)
 	}
 	if s.total.Load() > s.opts.TotalBytes {
 		s.askSweep()
@@ -162,7 +173,7 @@ func (s *Store) writeBatch(b *batch) error {
 // message tells of a loss in the log itself, in the form of the platform's events.
 func (l *loss) message(now time.Time) string {
 	text, err := json.Marshal(telemetry.Event{Time: now, Record: telemetry.LogsDropped{
-		Reason: "Log storage has fallen behind.", DroppedRecords: l.events, DroppedBytes: l.bytes,
+		Reason: "Log storage has fallen behind, or the disk is full.", DroppedRecords: l.events, DroppedBytes: l.bytes,
 	}})
 	if err != nil {
 		return "events of this log were dropped\n" // cannot be: numbers and a text
@@ -170,18 +181,37 @@ func (l *loss) message(now time.Time) string {
 	return string(text) + "\n"
 }
 
-func (s *Store) writeGroup(name string, events []incoming) error {
+// writeGroup writes events of one group, and what was lost of it before.
+func (s *Store) writeGroup(name string, events []incoming, before *loss) error {
+	all := events
+	if before != nil {
+		all = append(all, incoming{group: name, stream: before.stream, at: s.now().UnixMilli(), message: before.message(s.now())})
+	}
 	g, err := s.acquire(name)
-	if errors.Is(err, ErrNoGroup) {
-		return nil // deleted since
+	if err != nil {
+		return err
 	}
 	defer s.release(g)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	numbered, _, err := g.append(events, s.now().UnixMilli())
-	if errors.Is(err, ErrNoGroup) {
-		return nil
+	numbered, written, err := g.append(all, s.now().UnixMilli())
+	if err != nil && !errors.Is(err, ErrNoGroup) {
+		s.lose(name, events[min(written, len(events)):], before)
 	}
 	s.followers.publish(name, numbered)
 	return err
+}
+
+// lose counts events that are not written, and again what was lost before them.
+func (s *Store) lose(name string, events []incoming, before *loss) {
+	var l loss
+	if before != nil {
+		l = *before
+	}
+	for _, e := range events {
+		l.stream = e.stream
+		l.events++
+		l.bytes += int64(len(e.message))
+	}
+	s.queue.lose(name, l)
 }

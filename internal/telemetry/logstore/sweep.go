@@ -10,6 +10,8 @@ import (
 
 const (
 	sweepEvery = time.Hour
+	// sweepPause is between two sweeps that are asked for.
+	sweepPause = time.Second
 	// maxEarly is how far in the future an event's time may be, as the service
 	// says: a segment whose file was written last that long before the end of the
 	// retention has nothing that is to be kept.
@@ -38,6 +40,11 @@ func (s *Store) sweepNowAndThen() {
 		case <-s.sweeping:
 		}
 		s.sweep()
+		select {
+		case <-s.stop:
+			return
+		case <-time.After(sweepPause):
+		}
 	}
 }
 
