@@ -103,7 +103,7 @@ func (d *deployment) addFlags(cmd *cobra.Command, env *[]string, conn *connectio
 	flags.StringVar(&d.runtime, "runtime", "", "runtime `identifier`, such as python3.12 (default: found out)")
 	flags.StringVar(&d.handler, "handler", "", "what is called, as `file.function` (default: found out)")
 	flags.StringVar(&d.role, "role", "", "`ARN` of the execution role")
-	flags.StringVar(&d.arch, "arch", "", "`architecture`: x86_64 or arm64 (default: this machine's)")
+	flags.StringVar(&d.arch, "arch", "", "`architecture`: x86_64 or arm64 (default: the function's, or this machine's)")
 	numberFlag(cmd, &d.memory, "memory", 0, 128, lambda.MaxMemoryMB, "memory in `MB`, 128 to 10240")
 	numberFlag(cmd, &d.timeout, "timeout", 0, 1, int32(lambda.MaxTimeout/time.Second), "the longest an invocation may take, in `seconds`, 1 to 900")
 	flags.StringArrayVar(env, "env", nil, "an environment variable as `K=V`; may be repeated")
@@ -121,10 +121,7 @@ func (d *deployment) complete(env []string) error {
 	if err := checkLayerNames(d.layers); err != nil {
 		return err
 	}
-	if d.arch == "" {
-		d.arch = map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
-	}
-	if d.arch != "x86_64" && d.arch != "arm64" {
+	if d.arch != "" && d.arch != "x86_64" && d.arch != "arm64" {
 		return usageError("--arch must be x86_64 or arm64")
 	}
 	if d.name != "" {
@@ -195,6 +192,9 @@ func (d *deployer) deploy(ctx context.Context, runtimes []string) (deployResult,
 	if !create {
 		d.keep(current)
 	}
+	if d.arch == "" {
+		d.arch = map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
+	}
 	code, err := d.pack(ctx, runtimes)
 	if err != nil {
 		return deployResult{}, err
@@ -251,6 +251,9 @@ func (d *deployer) keep(current *sdk.GetFunctionConfigurationOutput) {
 	}
 	if d.handler == "" {
 		d.handler = aws.ToString(current.Handler)
+	}
+	if d.arch == "" && len(current.Architectures) > 0 {
+		d.arch = string(current.Architectures[0])
 	}
 }
 

@@ -156,7 +156,9 @@ func (f *fakeServer) updateConfiguration(w http.ResponseWriter, r *http.Request)
 
 func (f *fakeServer) updateCode(w http.ResponseWriter, r *http.Request) {
 	if function := f.find(w, r); function != nil {
-		function.setCode(decode(r)["ZipFile"].(string))
+		body := decode(r)
+		function.setCode(body["ZipFile"].(string))
+		function.config["Architectures"] = body["Architectures"]
 		answer(w, http.StatusOK, function.config)
 	}
 }

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
+)
+
+// TestDeployKeepsTheArchitecture: as all else that no flag names.
+func TestDeployKeepsTheArchitecture(t *testing.T) {
+	server, dir := startFake(t, isolate(t)), filepath.Join(t.TempDir(), "hello")
+	for i, step := range []struct {
+		flags []string
+		want  types.Architecture
+	}{
+		{[]string{"--arch", "arm64"}, types.ArchitectureArm64},
+		{nil, types.ArchitectureArm64},
+		{[]string{"--arch", "x86_64"}, types.ArchitectureX8664},
+		{nil, types.ArchitectureX8664},
+	} {
+		writeFile(t, filepath.Join(dir, "handler.py"), fmt.Sprintf("def handler(event, context):\n    return %d\n", i))
+		if _, stderr, code := runVerb(t, "", append([]string{"deploy", dir}, step.flags...)...); code != exitOK {
+			t.Fatal(stderr)
+		}
+		got, err := server.client().GetFunctionConfiguration(t.Context(), &sdk.GetFunctionConfigurationInput{FunctionName: aws.String("hello")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(got.Architectures, []types.Architecture{step.want}) {
+			t.Errorf("deploy %v: %v, want %s", step.flags, got.Architectures, step.want)
+		}
+	}
+}
