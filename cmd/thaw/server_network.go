@@ -60,8 +60,14 @@ func (n *networking) check() error {
 	if n.Mode != networkAuto && n.Mode != networkNAT && n.Mode != networkNone {
 		return usageError("--network %s: it must be auto, nat or none", n.Mode)
 	}
-	if p, err := n.subnet(); n.Subnet != "" && (err != nil || !p.Addr().Is4() || p.Bits() < leastSubnetBits || p.Bits() > mostSubnetBits) {
-		return usageError("--network-subnet %s: it must be an IPv4 network of %d to %d bits, such as 10.20.0.0/16", n.Subnet, leastSubnetBits, mostSubnetBits)
+	if n.Subnet != "" {
+		p, err := n.subnet()
+		if err != nil || !p.Addr().Is4() || p.Bits() < leastSubnetBits || p.Bits() > mostSubnetBits {
+			return usageError("--network-subnet %s: it must be an IPv4 network of %d to %d bits, such as 10.20.0.0/16", n.Subnet, leastSubnetBits, mostSubnetBits)
+		}
+		if a := p.Addr(); !a.IsGlobalUnicast() {
+			return usageError("--network-subnet %s: no such network can be had: its addresses are set apart", n.Subnet)
+		}
 	}
 	if _, err := iam.NewAccess(nil, n.Allow); err != nil {
 		return usageError("--function-allow %v", err)
