@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -212,6 +213,27 @@ func TestRootOfTheCallersChoice(t *testing.T) {
 	_, err := s.Start(t.Context(), sandbox.Process{Path: "/bin/sh", Args: []string{"sh"}})
 	if err == nil || err.Error() != "no such file or directory" {
 		t.Errorf("the host's shell in an empty root: %v", err)
+	}
+}
+
+// TestRootUnderAnUmask: a service's umask does not close what a root lacks.
+func TestRootUnderAnUmask(t *testing.T) {
+	before := syscall.Umask(0o077)
+	d := open(t, -1)
+	_, err := d.Recover(t.Context())
+	syscall.Umask(before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := t.TempDir()
+	if err := os.Chmod(root, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s := create(t, d, sandbox.Spec{ID: "box", Root: root})
+	attachProbe(t, s)
+	p, r := probe(t, s, "show", "/etc/hosts")
+	if out, status := result(t, p, r); status.Code != 0 || !strings.Contains(out, "sandbox.localdomain\n") {
+		t.Errorf("%q, %+v", out, status)
 	}
 }
 

@@ -121,11 +121,13 @@ func (d *Driver) clearFiles() (int, error) {
 	return len(partial), errors.Join(append(errs, d.makeSkeleton())...)
 }
 
-// makeSkeleton makes the mount points that a root of the caller's may lack.
+// makeSkeleton makes the mount points that a root of the caller's may lack. Whatever
+// the server's own umask is, those inside go through them.
 func (d *Driver) makeSkeleton() error {
 	skeleton := d.state.path("skeleton")
-	for _, dir := range append([]string{"/dev", "/proc", "/tmp", "/etc"}, mountPoints...) {
-		if err := os.MkdirAll(filepath.Join(skeleton, dir), 0o755); err != nil {
+	for _, dir := range append([]string{"", "/dev", "/proc", "/tmp", "/etc", "/var"}, mountPoints...) {
+		path := filepath.Join(skeleton, dir)
+		if err := errors.Join(os.MkdirAll(path, 0o755), os.Chmod(path, 0o755)); err != nil {
 			return fmt.Errorf("make skeleton: %w", err)
 		}
 	}
