@@ -44,6 +44,7 @@ type functionFormat struct {
 	Latest        versionFormat     `json:"latest"`
 	Versions      []versionFormat   `json:"versions,omitempty"`
 	LastPublished int               `json:"lastPublished,omitempty"`
+	Aliases       []aliasFormat     `json:"aliases,omitempty"`
 	Tags          map[string]string `json:"tags,omitempty"`
 	Reserved      *int              `json:"reserved,omitempty"`
 }
@@ -64,6 +65,7 @@ type versionFormat struct {
 	Status      statusFormat      `json:"status"`
 	RevisionID  string            `json:"revisionId"`
 	Modified    time.Time         `json:"modified"`
+	From        *string           `json:"publishedFrom,omitempty"`
 }
 
 // recordedFormat keeps raw JSON as text: as JSON its white space would go.
@@ -109,6 +111,7 @@ func encodeFunction(f *lambda.Function) ([]byte, error) {
 		CreatedAt:     f.CreatedAt.UTC(),
 		Latest:        formatVersionOf(&f.Latest),
 		LastPublished: f.LastPublished,
+		Aliases:       formatAliases(f.Aliases),
 		Tags:          f.Tags,
 		Reserved:      f.Reserved,
 	}
@@ -192,6 +195,7 @@ func decodeFunction(value []byte) (*lambda.Function, error) {
 		CreatedAt:     e.Function.CreatedAt,
 		Latest:        e.Function.Latest.version(),
 		LastPublished: e.Function.LastPublished,
+		Aliases:       aliasesOf(e.Function.Aliases),
 		Tags:          e.Function.Tags,
 		Reserved:      e.Function.Reserved,
 	}
@@ -221,6 +225,7 @@ func formatVersionOf(v *lambda.Version) versionFormat {
 		Status:      statusFormat(v.Status),
 		RevisionID:  v.RevisionID,
 		Modified:    v.LastModified.UTC(),
+		From:        v.PublishedFrom,
 	}
 	for _, l := range v.Layers {
 		record.Layers = append(record.Layers, attachedFormat{ARN: l.ARN, Code: codeFormat(l.Code)})
@@ -254,6 +259,8 @@ func (v *versionFormat) version() lambda.Version {
 		Status:       lambda.Status(v.Status),
 		RevisionID:   v.RevisionID,
 		LastModified: v.Modified,
+
+		PublishedFrom: v.From,
 	}
 	for _, l := range v.Layers {
 		version.Layers = append(version.Layers, lambda.AttachedLayer{ARN: l.ARN, Code: lambda.Code(l.Code)})

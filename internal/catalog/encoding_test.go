@@ -47,14 +47,21 @@ func full() *lambda.Function {
 			LastModified: time.Date(2026, 1, 2, 3, 4, 5, 678_000_000, time.UTC),
 		}
 	}
+	described := version("3")
+	described.PublishedFrom = new("")
 	return &lambda.Function{
 		Name:          "full",
 		CreatedAt:     time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
 		Latest:        version(lambda.Latest),
-		Versions:      []lambda.Version{version("1"), version("3")},
+		Versions:      []lambda.Version{version("1"), described},
 		LastPublished: 3,
-		Tags:          map[string]string{"k": "v"},
-		Reserved:      &reserved,
+		Aliases: []lambda.Alias{
+			{Name: "live", Description: "what users see", Version: "1", RevisionID: "6f0f7c2e-0000-4000-8000-000000000002",
+				Additional: &lambda.WeightedVersion{Number: "3", Weight: 0.05}},
+			{Name: "next", Version: lambda.Latest, RevisionID: "6f0f7c2e-0000-4000-8000-000000000003"},
+		},
+		Tags:     map[string]string{"k": "v"},
+		Reserved: &reserved,
 	}
 }
 

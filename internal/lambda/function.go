@@ -12,7 +12,9 @@ type Function struct {
 	// number ever given; numbers are never used again.
 	Versions      []Version
 	LastPublished int
-	Tags          map[string]string
+	// Aliases are sorted by name.
+	Aliases []Alias
+	Tags    map[string]string
 	// Reserved is the reserved concurrency; nil means none.
 	Reserved *int
 }
@@ -54,6 +56,9 @@ type Version struct {
 	// RevisionID is a uuid that changes with every visible change.
 	RevisionID   string
 	LastModified time.Time
+	// PublishedFrom is the description that $LATEST had when it was published under
+	// another one; nil for every other version.
+	PublishedFrom *string
 }
 
 // Resources is what one execution environment of a version may use.
