@@ -54,6 +54,8 @@ const (
 	// networkLock orders what servers do to the host's forwarding.
 	networkLock        = "network"
 	networkLockTimeout = 10 * time.Second
+	// watchInterval is how long rules that were removed may be gone.
+	watchInterval = time.Second
 	// vanishTimeout is how long the kernel may take to remove the interfaces of
 	// sandboxes that have ended, until they are removed one by one.
 	vanishTimeout = time.Second
@@ -77,6 +79,9 @@ type gateway struct {
 	links   *network.Links
 	subnet  netip.Prefix
 	mtu     int
+	rules   network.Rules
+	unwatch context.CancelFunc // nil while nobody watches
+	watcher sync.WaitGroup
 
 	mu   sync.Mutex
 	next int
@@ -121,10 +126,10 @@ func (g *gateway) up(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	rules := network.Rules{
+	g.rules = network.Rules{
 		Table: g.name, Own: g.prefix, All: interfacePrefix, Subnet: g.subnet, Connections: maxConnections, Closed: !forwards,
 	}
-	if err := rules.Apply(); err != nil {
+	if err := g.rules.Apply(); err != nil {
 		return err
 	}
 	if !forwards {
@@ -136,7 +141,34 @@ func (g *gateway) up(ctx context.Context) error {
 		g.logger.Warn("functions may not reach the network: a packet filter of this host drops what it forwards",
 			slog.String("chain", chain), slog.String("interfaces", interfacePrefix+"*"))
 	}
+	watching, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	g.unwatch = cancel
+	g.watcher.Go(func() { g.watch(watching) })
 	return nil
+}
+
+// watch makes the rules anew when somebody has removed them, as whoever loads the
+// host's own rules may do, for they keep sandboxes from the host.
+func (g *gateway) watch(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(watchInterval):
+		}
+		tables, err := network.Tables(tablePrefix)
+		closed, found := tables[g.name]
+		if err != nil || found {
+			// Another server may have handed over what it kept closed.
+			g.rules.Closed = g.rules.Closed || closed
+			continue
+		}
+		if err := g.rules.Apply(); err != nil {
+			g.logger.Error("rules of the packet filter are gone and cannot be made again", slog.Any("error", err))
+			continue
+		}
+		g.logger.Warn("rules of the packet filter were gone and have been made again", slog.String("table", g.name))
+	}
 }
 
 // Obstacle names a chain of this host's packet filter that drops what is forwarded
@@ -235,6 +267,11 @@ func (g *gateway) putSlot(slot int) {
 // and returns how many interfaces there were. Without a note of a subnet there is
 // nothing.
 func (g *gateway) down(ctx context.Context) (int, error) {
+	if g.unwatch != nil {
+		g.unwatch()
+		g.watcher.Wait()
+		g.unwatch = nil
+	}
 	file := filepath.Join(g.dir, subnetFile)
 	text, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -296,12 +333,13 @@ func (g *gateway) removeTable() error {
 		return err
 	}
 	closed, found := tables[g.name]
-	if !found {
-		return nil
-	}
 	delete(tables, g.name)
-	if closed {
+	if closed || g.rules.Closed {
 		err = g.handOver(tables)
+		g.rules.Closed = false
+	}
+	if !found {
+		return err
 	}
 	return errors.Join(err, network.RemoveTable(g.name))
 }

@@ -373,6 +373,34 @@ func TestSubnets(t *testing.T) {
 	unchanged(t, w)
 }
 
+// TestRulesAreMadeAgain: whoever loads the host's rules anew may remove those of
+// sandboxes.
+func TestRulesAreMadeAgain(t *testing.T) {
+	if !networktest.OnHostOfItsOwn(t) {
+		return
+	}
+	w := networktest.NewWorld(t)
+	d := openConnected(t, t.TempDir(), nil)
+	s := create(t, d, sandbox.Spec{ID: "one"})
+	attachProbe(t, s)
+	networktest.Serve(t, nil, "0.0.0.0:80")
+	tables, err := network.Tables("thaw-")
+	networktest.Must(t, err)
+	for name := range tables {
+		networktest.Must(t, network.RemoveTable(name))
+	}
+	for deadline := time.Now().Add(patience); len(observeNetwork(t, w).tables) == 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the rules stay away")
+		}
+	}
+	if got := reach(t, s, networktest.Host+":80"); got["tcp "+networktest.Host+":80"] != "connection refused" {
+		t.Errorf("the host: %v", got)
+	}
+	networktest.Must(t, errors.Join(s.Destroy(t.Context()), d.Close()))
+	unchanged(t, w)
+}
+
 // TestListenersAhead: the socket is there before it is asked for, is opened anew
 // once it was closed, and does not outlive the sandbox.
 func TestListenersAhead(t *testing.T) {

@@ -73,6 +73,7 @@ func NewWorld(t testing.TB) *World {
 	w.Links, err = network.OpenLinks()
 	Must(t, err)
 	t.Cleanup(w.Links.Close)
+	Must(t, network.SetForwarding(false)) // a new namespace begins as the machine is
 	lo, err := netlink.LinkByIndex(1)
 	Must(t, err)
 	Must(t, netlink.LinkSetUp(lo))
