@@ -89,27 +89,38 @@ func (l *life) bid(ctx context.Context, o occasion) {
 	defer cancel()
 	deadline := time.Now().Add(plan.all)
 	if plan.all == 0 { // who subscribed to telemetry ends with the runtime
-		defer l.deliver(ctx, cancel)()
+		_, end := l.deliver(ctx, cancel)
+		defer end()
 	}
 	l.endRuntime(ctx, plan.runtime)
 	l.flush() // its last words come before those of the extensions
 	if plan.all == 0 {
 		return
 	}
-	defer l.deliver(ctx, cancel)()
+	delivered, end := l.deliver(ctx, cancel)
+	defer end()
+	select { // an extension may exit as soon as it is told, with what it has by then
+	case <-delivered:
+	case <-time.After(deliveryLead):
+	case <-ctx.Done():
+	}
 	l.api.Shutdown(o.reason(), deadline)
 	l.awaitExtensions(ctx, extensions)
 }
 
-// deliver begins to send subscribers what is buffered for them. The function that
-// it returns ends it.
-func (l *life) deliver(ctx context.Context, cancel context.CancelFunc) (end func()) {
+// deliveryLead is how long subscribers of telemetry may take what is buffered for
+// them before SHUTDOWN is told.
+const deliveryLead = 100 * time.Millisecond
+
+// deliver begins to send subscribers what is buffered for them; delivered is
+// closed when they have it. The function that it returns ends it.
+func (l *life) deliver(ctx context.Context, cancel context.CancelFunc) (delivered <-chan struct{}, end func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		l.relay.Flush(ctx)
 	}()
-	return func() {
+	return done, func() {
 		cancel()
 		<-done
 	}
