@@ -142,6 +142,47 @@ func TestPagesHaveNoHoles(t *testing.T) {
 	}
 }
 
+// TestRareMatches: a search that reads no more than a block at a time answers many
+// pages, some of them empty, and in the end all that match.
+func TestRareMatches(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 7))
+	s := open(t, logstore.Options{SegmentBytes: 64 << 10, ScanBytes: 1})
+	var want []string
+	for n := range 3000 {
+		text := fmt.Sprint("common ", n, strings.Repeat("x", 100))
+		if n%500 == 250 {
+			text = fmt.Sprint("rare ", n)
+			want = append(want, text)
+		}
+		s.Append(group, "s", start.Add(time.Duration(n*10+r.IntN(9))*time.Millisecond), text)
+	}
+	for _, backward := range []bool{false, true} {
+		var got []string
+		pages, empty := 0, 0
+		q := logstore.Query{Group: group, Backward: backward, Match: func(m []byte) bool { return strings.HasPrefix(string(m), "rare") }}
+		for more := true; more; pages++ {
+			page := search(t, s, q)
+			if more = page.More; len(page.Events) == 0 {
+				empty++
+			}
+			if backward {
+				got, q.To = append(messages(page.Events), got...), page.Next
+			} else {
+				got, q.From = append(got, messages(page.Events)...), page.Next
+			}
+			if pages > 1000 {
+				t.Fatal("it does not come to an end")
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("backward %v (-want +got):\n%s", backward, diff)
+		}
+		if pages < 5 || empty == 0 {
+			t.Errorf("backward %v: %d pages, %d of them empty", backward, pages, empty)
+		}
+	}
+}
+
 func TestPageIsBoundedByBytes(t *testing.T) {
 	s := open(t, logstore.Options{})
 	for i := range 30 {

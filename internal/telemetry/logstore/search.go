@@ -58,9 +58,6 @@ const (
 	pageBytes  = 1 << 20
 	// pageEvent is charged for each event beside its message, as the service does.
 	pageEvent = 26
-	// scanBytes is about how much one search reads before it answers with what it
-	// has, so that a rare match costs many short requests and not a long one.
-	scanBytes = 64 << 20
 )
 
 // Search reads one page.
@@ -88,7 +85,7 @@ func (s *Store) Search(ctx context.Context, q Query) (Page, error) {
 	if err := s.using(q.Group, func(g *group) error { found = g.snapshot(&q); return nil }); err != nil {
 		return Page{}, err
 	}
-	return found.search(ctx, &q)
+	return found.search(ctx, &q, s.opts.ScanBytes)
 }
 
 // view is what a search sees of a group, whatever happens to it meanwhile.
@@ -147,7 +144,7 @@ func (b *block) has(wanted []bool) bool {
 		slices.ContainsFunc(b.Streams, func(id uint32) bool { return wanted[id] })
 }
 
-func (v *view) search(ctx context.Context, q *Query) (Page, error) {
+func (v *view) search(ctx context.Context, q *Query, scanBytes int64) (Page, error) {
 	page := selection{query: q}
 	read := blockReader{}
 	defer read.close()

@@ -25,6 +25,9 @@ type Options struct {
 	SegmentBytes int64
 	// QueueBytes bounds what waits for the writer.
 	QueueBytes int
+	// ScanBytes is about how much one search reads before it answers with what it
+	// has, so that a rare match costs many short requests and not a long one.
+	ScanBytes int64
 	// LoadedGroups bounds the groups that have an open file and their index in
 	// memory.
 	LoadedGroups int
@@ -36,6 +39,7 @@ const (
 	defaultSegmentBytes = 4 << 20
 	defaultQueueBytes   = 16 << 20
 	defaultLoadedGroups = 256
+	defaultScanBytes    = 64 << 20
 
 	// segmentsPerGroup is how many segments a full group has at least, so that
 	// what is dropped at one time is a small part of it.
@@ -136,7 +140,7 @@ func (o Options) withDefaults() Options {
 	for _, bound := range []struct {
 		value *int64
 		plain int64
-	}{{&o.GroupBytes, defaultGroupBytes}, {&o.TotalBytes, defaultTotalBytes}, {&o.SegmentBytes, defaultSegmentBytes}} {
+	}{{&o.GroupBytes, defaultGroupBytes}, {&o.TotalBytes, defaultTotalBytes}, {&o.SegmentBytes, defaultSegmentBytes}, {&o.ScanBytes, defaultScanBytes}} {
 		if *bound.value <= 0 {
 			*bound.value = bound.plain
 		}
