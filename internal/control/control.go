@@ -162,6 +162,9 @@ func (c *Control) change(ctx context.Context, ref lambda.Ref, edit func(*lambda.
 		case !errors.Is(err, store.ErrConflict):
 			return nil, err
 		}
+		if !sleep(ctx, conflictPause) {
+			return nil, ctx.Err()
+		}
 	}
 	return nil, c.inProgress(ref.Name)
 }
@@ -213,13 +216,17 @@ func tooLarge(name string) error {
 			"Please delete versions that are not needed.", name)
 }
 
+func staleRevision() error {
+	return lambda.Errorf(lambda.CodePreconditionFailed,
+		"The Revision Id provided does not match the latest Revision Id. "+
+			"Call the GetFunction/GetAlias API to retrieve the latest Revision Id")
+}
+
 // admit tells whether $LATEST may be changed now.
 func (c *Control) admit(f *lambda.Function, revisionID string) error {
 	latest := &f.Latest
 	if revisionID != "" && revisionID != latest.RevisionID {
-		return lambda.Errorf(lambda.CodePreconditionFailed,
-			"The Revision Id provided does not match the latest Revision Id. "+
-				"Call the GetFunction/GetAlias API to retrieve the latest Revision Id")
+		return staleRevision()
 	}
 	if latest.Status.State == lambda.StatePending {
 		return lambda.Errorf(lambda.CodeResourceConflict,

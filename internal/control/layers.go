@@ -88,6 +88,9 @@ func (c *Control) changeLayer(ctx context.Context, name string, edit func(*lambd
 		case !errors.Is(err, store.ErrConflict):
 			return catalog.LayerRecord{}, err
 		}
+		if !sleep(ctx, conflictPause) {
+			return catalog.LayerRecord{}, ctx.Err()
+		}
 	}
 	return catalog.LayerRecord{}, &lambda.Error{Code: lambda.CodeTooManyRequests,
 		Message: "Rate Exceeded.", Reason: "CallerRateLimitExceeded", RetryAfter: time.Second}
