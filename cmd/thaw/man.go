@@ -24,12 +24,7 @@ thaw-deploy.1 and so on. They say what --help says.`,
 			if err := os.MkdirAll(args[0], 0o755); err != nil {
 				return err
 			}
-			pages := []*cobra.Command{cmd.Root()}
-			for _, verb := range cmd.Root().Commands() {
-				if !verb.Hidden && verb.Name() != "help" {
-					pages = append(pages, verb)
-				}
-			}
+			pages := manPages(cmd.Root())
 			for _, page := range pages {
 				if err := writeManPage(args[0], page); err != nil {
 					return err
@@ -40,6 +35,17 @@ thaw-deploy.1 and so on. They say what --help says.`,
 		},
 		ValidArgsFunction: cobra.FixedCompletions(nil, cobra.ShellCompDirectiveFilterDirs),
 	}
+}
+
+// manPages are a verb and all below it.
+func manPages(verb *cobra.Command) []*cobra.Command {
+	pages := []*cobra.Command{verb}
+	for _, below := range verb.Commands() {
+		if !below.Hidden && below.Name() != "help" {
+			pages = append(pages, manPages(below)...)
+		}
+	}
+	return pages
 }
 
 func writeManPage(dir string, cmd *cobra.Command) error {
@@ -63,15 +69,16 @@ func printManPage(w io.Writer, cmd *cobra.Command) {
 	}
 	printManVerbs(w, cmd)
 	cmd.InitDefaultHelpFlag()
-	if flags := cmd.LocalFlags(); flags.HasAvailableFlags() {
+	if flags := cmd.LocalFlags(); flags.HasAvailableFlags() || cmd.HasAvailableInheritedFlags() {
 		fmt.Fprintln(w, ".SH OPTIONS")
 		flags.VisitAll(func(flag *pflag.Flag) { printManFlag(w, flag) })
+		cmd.InheritedFlags().VisitAll(func(flag *pflag.Flag) { printManFlag(w, flag) })
 	}
 	if cmd.Example != "" {
 		fmt.Fprintf(w, ".SH EXAMPLES\n.nf\n%s\n.fi\n", troff(cmd.Example))
 	}
 	if cmd.HasParent() {
-		fmt.Fprintln(w, ".SH SEE ALSO\n.BR thaw (1)")
+		fmt.Fprintf(w, ".SH SEE ALSO\n.BR %s (1)\n", troff(strings.ReplaceAll(cmd.Parent().CommandPath(), " ", "-")))
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/spf13/pflag"
 )
 
 // TestMan: every verb has a page with its flags and examples, and man's own tools
@@ -16,21 +18,27 @@ func TestMan(t *testing.T) {
 	if _, stderr, code := runVerb(t, "", "man", dir); code != exitOK {
 		t.Fatal(stderr)
 	}
-	for _, verb := range newRootCommand().Commands() {
-		name := filepath.Join(dir, "thaw-"+verb.Name()+".1")
+	for _, path := range verbPaths(newRootCommand(), "") {
+		verb, _, err := newRootCommand().Find(strings.Fields(path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := filepath.Join(dir, strings.ReplaceAll(strings.TrimSpace("thaw "+path), " ", "-")+".1")
 		page, err := os.ReadFile(name)
 		if err != nil {
 			t.Error(err)
 			continue
 		}
-		for _, section := range []string{".SH NAME\n", verb.Short[:10]} {
+		sections := []string{".SH NAME\n", troff(verb.Short)}
+		verb.LocalFlags().VisitAll(func(flag *pflag.Flag) { sections = append(sections, troff("--"+flag.Name)) })
+		verb.InheritedFlags().VisitAll(func(flag *pflag.Flag) { sections = append(sections, troff("--"+flag.Name)) })
+		for _, section := range sections {
 			if !strings.Contains(string(page), section) {
 				t.Errorf("%s has no %q", name, section)
 			}
 		}
 		checkManPage(t, name)
 	}
-	checkManPage(t, filepath.Join(dir, "thaw.1"))
 }
 
 func checkManPage(t *testing.T, name string) {
