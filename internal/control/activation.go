@@ -212,7 +212,7 @@ const (
 func outcome(s lambda.Status, ready bool) lambda.Status {
 	switch {
 	case ready:
-		return lambda.Status{State: lambda.StateActive, Update: lambda.UpdateSuccessful}
+		return activated()
 	case s.State == lambda.StatePending:
 		return lambda.Status{State: lambda.StateFailed, StateReason: failedReason, StateReasonCode: failedCode}
 	}

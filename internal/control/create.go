@@ -63,7 +63,7 @@ func (c *Control) CreateFunction(ctx context.Context, in CreateFunctionInput) (_
 		return View{}, err
 	}
 	if in.Publish {
-		publish(f)
+		publish(f, nil)
 	}
 	if err := c.checkStorage(code.Size*int64(copies), 0); err != nil {
 		return View{}, err

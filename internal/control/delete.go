@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"thaw/internal/lambda"
 	"thaw/internal/store"
@@ -53,6 +54,9 @@ func (c *Control) deleteVersion(ctx context.Context, ref lambda.Ref) error {
 		return nil
 	}
 	_, err := c.change(ctx, ref, func(f *lambda.Function) error {
+		if err := checkUnnamed(f, number); err != nil {
+			return err
+		}
 		f.Versions = slices.DeleteFunc(f.Versions, func(v lambda.Version) bool { return v.Number == number })
 		return nil
 	})
@@ -60,6 +64,22 @@ func (c *Control) deleteVersion(ctx context.Context, ref lambda.Ref) error {
 		c.collection.due()
 	}
 	return err
+}
+
+// checkUnnamed refuses to delete a version that aliases lead to. The text is this
+// server's: the service's is not on record.
+func checkUnnamed(f *lambda.Function, number string) error {
+	var names []string
+	for i := range f.Aliases {
+		if f.Aliases[i].Names(number) {
+			names = append(names, f.Aliases[i].Name)
+		}
+	}
+	if names == nil {
+		return nil
+	}
+	return lambda.Errorf(lambda.CodeResourceConflict,
+		"Version %s of function %s cannot be deleted: aliases point to it: %s.", number, f.Name, strings.Join(names, ", "))
 }
 
 func isNumber(s string) bool {

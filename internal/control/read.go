@@ -14,7 +14,8 @@ import (
 // for, from the service's documentation of ListFunctions.
 const pageSize = 50
 
-// GetFunction shows the version that a reference names, $LATEST if none.
+// GetFunction shows the version that a reference names, by itself or by an alias;
+// $LATEST if none.
 func (c *Control) GetFunction(_ context.Context, ref lambda.Ref) (View, error) {
 	if err := c.resolve(ref); err != nil {
 		return View{}, err
@@ -23,7 +24,7 @@ func (c *Control) GetFunction(_ context.Context, ref lambda.Ref) (View, error) {
 	if !ok {
 		return View{}, c.notFound(ref)
 	}
-	v := record.Function.Version(ref.Qualifier)
+	v := record.Function.Resolve(ref.Qualifier)
 	if v == nil {
 		return View{}, c.notFound(ref)
 	}
@@ -38,16 +39,21 @@ type ListInput struct {
 	AllVersions bool
 }
 
+// limit is how many items the page has at most.
+func (in ListInput) limit() int {
+	if in.Max > 0 {
+		return min(in.Max, pageSize)
+	}
+	return pageSize
+}
+
 // ListFunctions shows functions sorted by name. next is empty on the last page.
 func (c *Control) ListFunctions(_ context.Context, in ListInput) (views []View, next string, err error) {
 	after, err := decodeMarker(in.Marker)
 	if err != nil {
 		return nil, "", err
 	}
-	limit := pageSize
-	if in.Max > 0 {
-		limit = min(limit, in.Max)
-	}
+	limit := in.limit()
 	list := c.catalog.Functions()
 	start, _ := slices.BinarySearchFunc(list, after.name, func(r catalog.Record, name string) int {
 		return strings.Compare(r.Function.Name, name)

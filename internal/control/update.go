@@ -87,7 +87,7 @@ func (c *Control) editCode(f *lambda.Function, code lambda.Code, in UpdateCodeIn
 	}
 	updating(&f.Latest)
 	if in.Publish {
-		published = publish(f)
+		published = publish(f, nil)
 	}
 	return published, nil
 }

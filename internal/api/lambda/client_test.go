@@ -114,7 +114,7 @@ func TestSDKClient(t *testing.T) {
 		t.Errorf("get after delete: %v", err)
 	}
 	var unbuilt smithy.APIError
-	_, err = client.ListAliases(ctx, &sdk.ListAliasesInput{FunctionName: aws.String("f")})
+	_, err = client.ListCapacityProviders(ctx, &sdk.ListCapacityProvidersInput{})
 	if !errors.As(err, &unbuilt) || unbuilt.ErrorCode() != "NotImplementedException" {
 		t.Errorf("an operation that is not built: %v", err)
 	}

@@ -37,6 +37,8 @@ type Writer interface {
 type Control interface {
 	Reader
 	Writer
+	Versions
+	Aliases
 	Layers
 }
 
@@ -117,6 +119,13 @@ func New(o Options) *Handler {
 		model.OpUpdateFunctionCode:          h.updateFunctionCode,
 		model.OpUpdateFunctionConfiguration: h.updateFunctionConfiguration,
 		model.OpDeleteFunction:              h.deleteFunction,
+		model.OpPublishVersion:              h.publishVersion,
+		model.OpListVersionsByFunction:      h.listVersionsByFunction,
+		model.OpCreateAlias:                 h.createAlias,
+		model.OpUpdateAlias:                 h.updateAlias,
+		model.OpGetAlias:                    h.getAlias,
+		model.OpListAliases:                 h.listAliases,
+		model.OpDeleteAlias:                 h.deleteAlias,
 		model.OpPublishLayerVersion:         h.publishLayerVersion,
 		model.OpGetLayerVersion:             h.getLayerVersion,
 		model.OpGetLayerVersionByArn:        h.getLayerVersionByArn,
