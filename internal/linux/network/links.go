@@ -110,9 +110,31 @@ func disableIPv6(name string) error {
 	return err
 }
 
+// dumpAttempts is how often a list is asked for that changes while the kernel
+// makes it.
+const dumpAttempts = 100
+
+// whole asks for a list until it is whole.
+func whole[T any](list func() ([]T, error)) (all []T, err error) {
+	for range dumpAttempts {
+		if all, err = list(); !errors.Is(err, netlink.ErrDumpInterrupted) {
+			break
+		}
+	}
+	return all, err
+}
+
+func (l *Links) routes() ([]netlink.Route, error) {
+	routes, err := whole(func() ([]netlink.Route, error) { return l.handle.RouteList(nil, netlink.FAMILY_V4) })
+	if err != nil {
+		return nil, fmt.Errorf("list routes: %w", err)
+	}
+	return routes, nil
+}
+
 // Named lists the interfaces whose name begins with a prefix.
 func (l *Links) Named(prefix string) ([]string, error) {
-	links, err := l.handle.LinkList()
+	links, err := whole(l.handle.LinkList)
 	if err != nil {
 		return nil, fmt.Errorf("list interfaces: %w", err)
 	}
@@ -151,9 +173,9 @@ const defaultMTU = 1500
 
 // Uplink looks for the default route.
 func (l *Links) Uplink() (Uplink, error) {
-	routes, err := l.handle.RouteList(nil, netlink.FAMILY_V4)
+	routes, err := l.routes()
 	if err != nil {
-		return Uplink{}, fmt.Errorf("list routes: %w", err)
+		return Uplink{}, err
 	}
 	for _, r := range routes {
 		if !isDefault(r) || r.LinkIndex == 0 {
@@ -186,9 +208,9 @@ var ErrTaken = errors.New("network is in use on this host")
 // rather than somewhere behind the default route. Of two who ask at one time one
 // gets ErrTaken, as does one who asks for a part of what the host has a route to.
 func (l *Links) Reserve(p netip.Prefix) error {
-	routes, err := l.handle.RouteList(nil, netlink.FAMILY_V4)
+	routes, err := l.routes()
 	if err != nil {
-		return fmt.Errorf("list routes: %w", err)
+		return err
 	}
 	for _, r := range routes {
 		if known, ok := prefixOf(r); ok && known.Overlaps(p) {

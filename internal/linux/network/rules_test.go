@@ -224,8 +224,12 @@ func TestClosedHost(t *testing.T) {
 	if closed, found := tables["thaw-test"]; err != nil || !found || !closed {
 		t.Errorf("Tables = %v, %v", tables, err)
 	}
-	networktest.Must(t, network.RemoveTable("thaw-test"))
-	networktest.Must(t, network.RemoveTable("thaw-test")) // what is gone is no error
+	for _, want := range []bool{true, false} {
+		if found, err := network.HasTable("thaw-test"); err != nil || found != want {
+			t.Errorf("HasTable = %v, %v; want %v", found, err, want)
+		}
+		networktest.Must(t, network.RemoveTable("thaw-test")) // what is gone is no error
+	}
 	w.apply(t, nil)
 	networktest.Must(t, network.CloseTable("thaw-test", "thaw"))
 	if got, err := networktest.AskBriefly(lan, "tcp4", "203.0.113.10:80"); err == nil {

@@ -3,6 +3,7 @@ package network
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"strings"
@@ -47,13 +48,15 @@ var refusedNetworks = []netip.Prefix{
 	netip.MustParsePrefix("192.0.0.192/32"),     // Oracle Cloud
 }
 
-// Apply makes the table, all at once.
+// Apply makes the table, in the place of one that is there, all at once.
 func (r Rules) Apply() error {
 	conn, err := nftables.New()
 	if err != nil {
 		return fmt.Errorf("open nftables: %w", err)
 	}
 	table := conn.AddTable(&nftables.Table{Family: nftables.TableFamilyINet, Name: r.Table})
+	conn.DelTable(table) // of what there may have been before
+	conn.AddTable(table)
 	refuse := conn.AddChain(&nftables.Chain{Name: "refuse", Table: table})
 	add := func(chain *nftables.Chain, parts ...[]expr.Any) {
 		var all []expr.Any
@@ -105,13 +108,45 @@ func closeHost(conn *nftables.Conn, table *nftables.Table, all string) {
 	conn.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: rule})
 }
 
+// HasTable tells whether there is a table.
+func HasTable(name string) (bool, error) {
+	conn, err := nftables.New()
+	if err != nil {
+		return false, fmt.Errorf("open nftables: %w", err)
+	}
+	_, err = conn.ListTableOfFamily(name, nftables.TableFamilyINet)
+	if errors.Is(err, unix.ENOENT) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look for table %s: %w", name, err)
+	}
+	return true, nil
+}
+
 // Tables lists the tables whose name begins with a prefix, and tells of each
-// whether it is closed.
+// whether it is closed. A list that changes while the kernel makes it may lack
+// something, so that two have to be the same.
 func Tables(prefix string) (map[string]bool, error) {
 	conn, err := nftables.New()
 	if err != nil {
 		return nil, fmt.Errorf("open nftables: %w", err)
 	}
+	last, err := listTables(conn, prefix)
+	for range dumpAttempts {
+		if err != nil {
+			return nil, err
+		}
+		var now map[string]bool
+		if now, err = listTables(conn, prefix); maps.Equal(now, last) {
+			break
+		}
+		last = now
+	}
+	return last, err
+}
+
+func listTables(conn *nftables.Conn, prefix string) (map[string]bool, error) {
 	tables, err := conn.ListTablesOfFamily(nftables.TableFamilyINet)
 	if err != nil {
 		return nil, fmt.Errorf("list tables: %w", err)

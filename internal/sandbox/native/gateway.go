@@ -156,11 +156,15 @@ func (g *gateway) watch(ctx context.Context) {
 			return
 		case <-time.After(watchInterval):
 		}
-		tables, err := network.Tables(tablePrefix)
-		closed, found := tables[g.name]
-		if err != nil || found {
-			// Another server may have handed over what it kept closed.
-			g.rules.Closed = g.rules.Closed || closed
+		found, err := network.HasTable(g.name)
+		if err != nil {
+			continue
+		}
+		if found {
+			// Another server may have handed over that the host is to be closed.
+			if tables, err := network.Tables(tablePrefix); err == nil {
+				g.rules.Closed = g.rules.Closed || tables[g.name]
+			}
 			continue
 		}
 		if err := g.rules.Apply(); err != nil {
