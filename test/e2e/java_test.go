@@ -17,9 +17,6 @@ import (
 // javaClasses compiles the handlers against Amazon's library, as a customer does.
 func javaClasses(t *testing.T, runtime string) []byte {
 	t.Helper()
-	if _, err := exec.LookPath("javac"); err != nil {
-		missing(t, "compiling Java: %v", err)
-	}
 	core, err := filepath.Glob(filepath.Join(runtimesDir(t), runtime, "runtime", "lib", "aws-lambda-java-core-*.jar"))
 	if err != nil || len(core) != 1 {
 		t.Fatalf("aws-lambda-java-core of %s: %v, %v", runtime, core, err)
@@ -47,6 +44,9 @@ func javaClasses(t *testing.T, runtime string) []byte {
 // TestJava: each kind of handler of aws-lambda-java-core is served cold and warm,
 // and the init of the cold one is told and billed.
 func TestJava(t *testing.T) {
+	if _, err := exec.LookPath("javac"); err != nil {
+		t.Skip("this machine has no JDK, and the runtimes are made of the machine's own")
+	}
 	s := shared(t)
 	type event = map[string]any
 	tests := []struct {
