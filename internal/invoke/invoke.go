@@ -41,6 +41,9 @@ type Options struct {
 	// Sampler decides about traces that callers leave open; nil is one that goes by
 	// the clock.
 	Sampler *trace.Sampler
+	// Random draws the version of an alias that has two: a number from 0 to below 1,
+	// for many at the same time. Nil is the program's own source.
+	Random func() float64
 }
 
 // Service runs invocations.
@@ -52,6 +55,9 @@ type Service struct {
 func New(opts Options) *Service {
 	if opts.Sampler == nil {
 		opts.Sampler = trace.NewSampler(time.Now, rand.Float64)
+	}
+	if opts.Random == nil {
+		opts.Random = rand.Float64
 	}
 	return &Service{opts: opts}
 }
@@ -65,8 +71,9 @@ const maxTries = 3
 // begun ends even if its caller hangs up.
 func (s *Service) Invoke(ctx context.Context, req Request) (lambda.Result, error) {
 	ctx = context.WithoutCancel(ctx)
+	lot := lot{random: s.opts.Random}
 	for try := 1; ; try++ {
-		v, err := s.resolve(req.Ref)
+		v, err := s.resolve(req.Ref, &lot)
 		if err != nil {
 			return lambda.Result{}, err
 		}
@@ -109,13 +116,34 @@ func (s *Service) run(ctx context.Context, v *lambda.Version, req *Request) (lam
 	return result, err
 }
 
+// lot is what chance says about one invocation: the same, however often its
+// version is looked up.
+type lot struct {
+	random func() float64
+	drawn  bool
+	value  float64
+}
+
+func (l *lot) draw() float64 {
+	if !l.drawn {
+		l.value, l.drawn = l.random(), true
+	}
+	return l.value
+}
+
 // resolve finds the version that runs.
-func (s *Service) resolve(ref lambda.Ref) (*lambda.Version, error) {
+func (s *Service) resolve(ref lambda.Ref, l *lot) (*lambda.Version, error) {
 	record, ok := s.opts.Catalog.Function(ref.Name)
 	if !ok {
 		return nil, s.notFound(ref)
 	}
-	v := record.Function.Version(ref.Qualifier)
+	f := record.Function
+	v := f.Version(ref.Qualifier)
+	if v == nil {
+		if a := f.Alias(ref.Qualifier); a != nil {
+			v = f.Version(a.Route(l.draw))
+		}
+	}
 	if v == nil {
 		return nil, s.notFound(ref)
 	}

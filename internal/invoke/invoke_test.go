@@ -45,6 +45,12 @@ type fixture struct {
 	catalog *catalog.Catalog
 	service *invoke.Service
 	record  catalog.Record
+	pools   *pool.Pools
+}
+
+// with is a service that leaves chance to the test.
+func (f *fixture) with(random func() float64) *invoke.Service {
+	return invoke.New(invoke.Options{Catalog: f.catalog, Pools: f.pools, Scope: lambda.DefaultScope, Random: random})
 }
 
 func open(t *testing.T, e *env) *fixture {
@@ -58,6 +64,7 @@ func open(t *testing.T, e *env) *fixture {
 		New:    func(context.Context, string, *lambda.Version) (pool.Environment, error) { return e, nil },
 		Logger: slog.New(slog.DiscardHandler),
 	})
+	f.pools = pools
 	cancel := f.catalog.Subscribe(func(r catalog.Record, deleted bool) {
 		if deleted {
 			pools.Changed(r.Function.Name, nil)
@@ -75,6 +82,9 @@ func open(t *testing.T, e *env) *fixture {
 		Latest: lambda.Version{Number: lambda.Latest, Status: active},
 		Versions: []lambda.Version{{Number: "1", Status: active}, {Number: "2", Status: lambda.Status{State: lambda.StatePending}},
 			{Number: "3", Status: active, Tracing: lambda.TracingActive}},
+		Aliases: []lambda.Alias{{Name: "live", Version: "1"},
+			{Name: "shifting", Version: "1", Additional: &lambda.WeightedVersion{Number: "3", Weight: 0.3}},
+			{Name: "pending", Version: "1", Additional: &lambda.WeightedVersion{Number: "2", Weight: 0.5}}},
 	}, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -150,6 +160,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		{lambda.Ref{Name: "g"}, lambda.CodeResourceNotFound, "Function not found: " + arn + "g:$LATEST"},
 		{lambda.Ref{Name: "f", Qualifier: "7"}, lambda.CodeResourceNotFound, "Function not found: " + arn + "f:7"},
+		{lambda.Ref{Name: "f", Qualifier: "none"}, lambda.CodeResourceNotFound, "Function not found: " + arn + "f:none"},
 		{lambda.Ref{Name: "f", Qualifier: "2"}, lambda.CodeResourceConflict, ""},
 	} {
 		_, err := f.service.Invoke(t.Context(), invoke.Request{Ref: c.ref})
