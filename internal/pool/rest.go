@@ -139,6 +139,7 @@ func (vp *versionPool) freezeFirst(m *member) {
 	vp.freeze(m)
 	vp.mu.Lock()
 	m.frozen = true
+	vp.renew(m)
 }
 
 // startSuccessor starts the replacement of a member that is in steady use and

@@ -81,6 +81,26 @@ func TestAlwaysFrozenBetween(t *testing.T) {
 	})
 }
 
+// TestChangeWhileFreezing: a change that an environment does not see costs it its
+// life at no moment.
+func TestChangeWhileFreezing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &host{t: t, runTakes: time.Millisecond, freezeTakes: time.Second}
+		p := open(h, pool.Options{Freezing: pool.Always})
+		v := version(lambda.Latest, 128, time.Now())
+		go invoke(t, p, v)
+		time.Sleep(2 * time.Millisecond) // it is being frozen
+		same := version(lambda.Latest, 128, time.Now())
+		p.Changed("f", function(same))
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if got := invoke(t, p, same); got != "0" || h.see(0).down {
+			t.Errorf("ran in environment %s, want the first again", got)
+		}
+		p.Close(t.Context())
+	})
+}
+
 // TestMaxAgeOfABusyEnvironment never lets an environment pause.
 func TestMaxAgeOfABusyEnvironment(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

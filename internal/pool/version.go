@@ -234,10 +234,7 @@ func (vp *versionPool) started(m *member, err error) {
 // ones, or out of the pool if it is of no use any more.
 func (vp *versionPool) put(m *member, reusable bool) {
 	vp.mu.Lock()
-	// It may have been started before a change that it serves as well.
-	if m.version != vp.version && sameExecution(m.version, vp.version) {
-		m.version = vp.version
-	}
+	vp.renew(m)
 	if reusable {
 		vp.freezeFirst(m)
 	}
@@ -292,34 +289,6 @@ func (vp *versionPool) end(m *member) {
 	if last && retired {
 		vp.pools.forget(vp)
 	}
-}
-
-// adopt makes v what new environments are made to. If it asks for something
-// else than before, the idle ones end.
-func (vp *versionPool) adopt(v *lambda.Version) {
-	vp.mu.Lock()
-	if vp.version == v || v.LastModified.Before(vp.version.LastModified) {
-		vp.mu.Unlock()
-		return
-	}
-	same := sameExecution(vp.version, v)
-	if same { // the idle ones serve v; so do the others, which put finds out
-		for _, m := range vp.idle {
-			m.version = v
-		}
-	}
-	vp.version = v
-	vp.mu.Unlock()
-	if !same {
-		vp.dropIdle()
-	}
-}
-
-// sameExecution tells whether an environment made to a serves b as well.
-func sameExecution(a, b *lambda.Version) bool {
-	return a.Number == b.Number && a.Code == b.Code && a.Runtime == b.Runtime && a.Handler == b.Handler &&
-		a.Role == b.Role && a.Resources == b.Resources && a.Logging == b.Logging && a.Tracing == b.Tracing &&
-		maps.Equal(a.Environment, b.Environment) && slices.Equal(a.Layers, b.Layers)
 }
 
 // retire ends the pool: its idle environments now, its busy ones in time. Who
