@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -129,7 +128,7 @@ func (w *Workshop) serve(dir string, ready chan<- error) {
 	for {
 		select {
 		case j := <-w.jobs:
-			m, places, err := stack(dir, j.layers, empty)
+			m, places, err := stack(j.layers, empty)
 			j.answer <- result{m, err}
 			// Behind the caller's back: the kernel takes its time for a removal.
 			for _, p := range places {
@@ -141,34 +140,42 @@ func (w *Workshop) serve(dir string, ready chan<- error) {
 	}
 }
 
-// enterWorkshop gives the calling thread a mount namespace, which follows the
-// host's and is not followed by it, with a file system on dir that holds an empty
-// directory.
+// enterWorkshop gives the calling thread a mount namespace with nothing in it but
+// an empty directory, places to be made, and /proc, for its descriptors: a copy of
+// the host's mounts would keep each of them busy.
 func enterWorkshop(dir string) (empty *os.File, err error) {
-	// Linux lets a thread leave the others' mount namespace only with their working
-	// directory.
+	// Linux lets a thread leave the others' mount namespace only with their root and
+	// working directory.
 	if err := unix.Unshare(unix.CLONE_FS | unix.CLONE_NEWNS); err != nil {
 		return nil, fmt.Errorf("unshare: %w", err)
 	}
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return nil, fmt.Errorf("part from the host's mounts: %w", err)
 	}
 	if err := unix.Mount("thaw", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "size=64k,mode=700"); err != nil {
 		return nil, fmt.Errorf("mount %q: %w", dir, err)
 	}
-	path := filepath.Join(dir, "empty")
-	if err := os.Mkdir(path, 0o755); err != nil {
-		return nil, err
+	if err := errors.Join(unix.Chdir(dir), unix.Mkdir("empty", 0o755), unix.Mkdir("proc", 0o700)); err != nil {
+		return nil, fmt.Errorf("furnish %q: %w", dir, err)
 	}
-	return openPath(path)
+	if err := unix.Mount("/proc", "proc", "", unix.MS_BIND, ""); err != nil {
+		return nil, fmt.Errorf("bind /proc: %w", err)
+	}
+	if err := unix.PivotRoot(".", "."); err != nil {
+		return nil, fmt.Errorf("pivot_root: %w", err)
+	}
+	if err := errors.Join(unix.Unmount(".", unix.MNT_DETACH), unix.Chdir("/")); err != nil {
+		return nil, fmt.Errorf("leave the host's root: %w", err)
+	}
+	return openPath("/empty")
 }
 
 // stack lays an overlay over layers. Kernels before 6.15 take only such that are
 // attached to the caller's namespace; the places are to be detached afterwards.
-func stack(dir string, layers []*os.File, empty *os.File) (_ *os.File, places []attached, _ error) {
+func stack(layers []*os.File, empty *os.File) (_ *os.File, places []attached, _ error) {
 	var lower []string
 	for i, l := range layers {
-		place, err := attach(l, filepath.Join(dir, strconv.Itoa(i)))
+		place, err := attach(l, "/"+strconv.Itoa(i))
 		if err != nil {
 			return nil, places, err
 		}

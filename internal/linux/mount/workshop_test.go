@@ -205,6 +205,39 @@ func TestWorkshopLeavesTheMainThread(t *testing.T) {
 	}
 }
 
+// TestWorkshopKeepsNoMountBusy unmounts what was mounted when the workshop was
+// opened; a copy of it would keep the file system alive.
+func TestWorkshopKeepsNoMountBusy(t *testing.T) {
+	needRoot(t)
+	dir := t.TempDir()
+	if err := unix.Mount("busy", dir, "tmpfs", 0, "size=64k"); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Create(filepath.Join(dir, "f"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	watch, err := unix.InotifyInit1(unix.IN_NONBLOCK | unix.IN_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(watch)
+	// The kernel tells the watch when the file system itself has gone.
+	if _, err := unix.InotifyAddWatch(watch, filepath.Join(dir, "f"), unix.IN_OPEN); err != nil {
+		t.Fatal(err)
+	}
+	workshop(t)
+	if err := unix.Unmount(dir, 0); err != nil {
+		t.Fatal(err)
+	}
+	events := make([]byte, 4096)
+	n, err := unix.Read(watch, events)
+	if err != nil || n < unix.SizeofInotifyEvent {
+		t.Errorf("the file system is still there: %v", err)
+	}
+}
+
 func BenchmarkOwned(b *testing.B) {
 	needRoot(b)
 	w, ns, dir := workshop(b), users(b), b.TempDir()
