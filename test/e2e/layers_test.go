@@ -43,14 +43,20 @@ func zipFiles(t testing.TB, files map[string]string) []byte {
 // layer publishes a layer and deletes that version when the test is over.
 func (s *server) layer(t testing.TB, name string, files map[string]string) (arn string) {
 	t.Helper()
+	out := s.layerKeeping(t, name, files)
+	t.Cleanup(func() { s.removeLayer(t, name, out.Version) })
+	return aws.ToString(out.LayerVersionArn)
+}
+
+func (s *server) layerKeeping(t testing.TB, name string, files map[string]string) *lambda.PublishLayerVersionOutput {
+	t.Helper()
 	out, err := s.client.PublishLayerVersion(t.Context(), &lambda.PublishLayerVersionInput{
 		LayerName: &name, Content: &types.LayerVersionContentInput{ZipFile: zipFiles(t, files)},
 	})
 	if err != nil {
 		t.Fatalf("publish layer %s: %v", name, err)
 	}
-	t.Cleanup(func() { s.removeLayer(t, name, out.Version) })
-	return aws.ToString(out.LayerVersionArn)
+	return out
 }
 
 func (s *server) removeLayer(t testing.TB, name string, version int64) {

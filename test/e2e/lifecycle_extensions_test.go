@@ -14,10 +14,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// agents publishes a layer with the external extension of testdata under each of
-// the names. The files are scripts that execute one program, as layers have them
-// whose extension is not a program by itself.
-func (s *server) agents(t testing.TB, layer string, names ...string) (arn string) {
+// agentFiles is a layer with the external extension of testdata under each of the
+// names. The files are scripts that execute one program, as layers have them whose
+// extension is not a program by itself.
+func agentFiles(t testing.TB, names ...string) map[string]string {
 	t.Helper()
 	program, err := os.ReadFile(house.program(t, "./test/e2e/testdata/extensions/agent"))
 	if err != nil {
@@ -27,7 +27,13 @@ func (s *server) agents(t testing.TB, layer string, names ...string) (arn string
 	for _, name := range names {
 		content["extensions/"+name] = "#!/bin/sh\nexec /opt/lib/agent \"$0\"\n"
 	}
-	return s.layer(t, layer, content)
+	return content
+}
+
+// agents publishes such a layer.
+func (s *server) agents(t testing.TB, layer string, names ...string) (arn string) {
+	t.Helper()
+	return s.layer(t, layer, agentFiles(t, names...))
 }
 
 // deployLogged deploys a function whose log is deleted after the test, so that
