@@ -1,6 +1,8 @@
 package e2e_test
 
 import (
+	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -43,6 +45,14 @@ func TestLeakCheck(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	defer exec.Command("umount", mount).Run()
+	s.subnet = netip.MustParsePrefix("203.0.113.0/24")
+	link := fmt.Sprintf("thawleak%d", os.Getpid()%10_000)
+	for _, args := range [][]string{{"link", "add", link, "type", "veth"}, {"address", "add", "203.0.113.77/32", "dev", link}} {
+		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+			t.Fatalf("ip %s: %v: %s", strings.Join(args, " "), err, out)
+		}
+	}
+	defer exec.Command("ip", "link", "delete", link).Run()
 	// The shell ends and leaves its child to the reaper of orphans, which is us.
 	out, err := exec.Command("sh", "-c", "sleep 100 >/dev/null 2>&1 & echo $!").Output()
 	if err != nil {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,7 +18,7 @@ import (
 
 // kernel is what a server holds outside of itself, by name.
 type kernel struct {
-	processes, mounts, loops, cgroups, descriptors, files []string
+	processes, mounts, loops, cgroups, interfaces, descriptors, files []string
 }
 
 // empty is nil if nothing is held.
@@ -38,7 +40,7 @@ type part struct {
 func (k kernel) parts() []part {
 	return []part{
 		{"processes", k.processes}, {"mounts", k.mounts}, {"loop devices", k.loops},
-		{"cgroups", k.cgroups}, {"descriptors", k.descriptors}, {"files", k.files},
+		{"cgroups", k.cgroups}, {"interfaces", k.interfaces}, {"descriptors", k.descriptors}, {"files", k.files},
 	}
 }
 
@@ -49,12 +51,14 @@ func (s *server) observe() kernel {
 	case <-s.ended:
 	default:
 		s.learnGroups()
+		s.learnSubnet()
 	}
 	return kernel{
 		processes:   s.processes(),
 		mounts:      s.mounts(),
 		loops:       s.loops(),
 		cgroups:     s.cgroups(),
+		interfaces:  s.cards(),
 		descriptors: s.descriptors(),
 		files:       s.strays(),
 	}
@@ -240,6 +244,36 @@ func (s *server) cgroups() []string {
 	return found
 }
 
+// learnSubnet remembers where the addresses of the server's interfaces are from. A
+// server without a network has none.
+func (s *server) learnSubnet() {
+	text, err := os.ReadFile(filepath.Join(s.dir, "sandbox", "subnet"))
+	if err != nil {
+		return
+	}
+	if p, err := netip.ParsePrefix(strings.TrimSpace(string(text))); err == nil {
+		s.subnet = p
+	}
+}
+
+// cards lists the host's interfaces with an address of the server's subnet.
+func (s *server) cards() []string {
+	var found []string
+	list, err := net.Interfaces()
+	if err != nil {
+		return []string{err.Error()}
+	}
+	for _, i := range list {
+		addresses, _ := i.Addrs()
+		for _, a := range addresses {
+			if p, err := netip.ParsePrefix(a.String()); err == nil && s.subnet.IsValid() && s.subnet.Contains(p.Addr()) {
+				found = append(found, i.Name)
+			}
+		}
+	}
+	return found
+}
+
 // descriptors lists the descriptors by which a living server holds namespaces,
 // mounts, processes and groups of sandboxes. Sockets are not among them: clients
 // keep connections open as they like.
@@ -279,7 +313,7 @@ func (s *server) strays() []string {
 		for _, path := range paths {
 			name := filepath.Base(path)
 			image := strings.HasPrefix(name, "tmp-") && strings.HasSuffix(name, ".ext4")
-			if !image && !slices.Contains([]string{"lock", "skeleton", "stage"}, name) {
+			if !image && !slices.Contains([]string{"lock", "skeleton", "stage", "subnet"}, name) {
 				found = append(found, strings.TrimPrefix(path, s.dir+"/"))
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -45,6 +46,8 @@ type server struct {
 
 	// groups are the names of the cgroups that were seen to be this server's.
 	groups map[string]bool
+	// subnet is of its interfaces, once it was seen.
+	subnet netip.Prefix
 }
 
 // shared is the server of all tests that need no own one. Afterwards the test's
