@@ -12,6 +12,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/google/nftables"
+
 	"thaw/internal/linux/network"
 	"thaw/internal/linux/network/networktest"
 )
@@ -237,6 +239,7 @@ func TestClosedHost(t *testing.T) {
 	}
 }
 
+// What others drop by default is told; what pairs need themselves is not.
 func TestObstacle(t *testing.T) {
 	if !networktest.OnHostOfItsOwn(t) {
 		return
@@ -245,6 +248,22 @@ func TestObstacle(t *testing.T) {
 	w.apply(t, func(r *network.Rules) { r.Closed = true })
 	if name, err := network.Obstacle("thaw-"); err != nil || name != "" {
 		t.Errorf("Obstacle = %q, %v; want none", name, err)
+	}
+	conn, err := nftables.New()
+	networktest.Must(t, err)
+	policy := nftables.ChainPolicyDrop
+	table := conn.AddTable(&nftables.Table{Family: nftables.TableFamilyIPv4, Name: "filter"})
+	for name, hook := range map[string]*nftables.ChainHook{"INPUT": nftables.ChainHookInput, "FORWARD": nftables.ChainHookForward} {
+		conn.AddChain(&nftables.Chain{Name: name, Table: table, Type: nftables.ChainTypeFilter, Hooknum: hook, Priority: nftables.ChainPriorityFilter, Policy: &policy})
+	}
+	networktest.Must(t, conn.Flush())
+	if name, err := network.Obstacle("thaw-"); err != nil || name != "filter FORWARD" {
+		t.Errorf("Obstacle = %q, %v; want filter FORWARD", name, err)
+	}
+	box, _ := w.connect(t, 1)
+	networktest.Serve(t, w.Internet, networktest.Server+":80")
+	if got, err := networktest.AskBriefly(box, "tcp4", networktest.Server+":80"); err == nil {
+		t.Errorf("it is no obstacle: %q", got)
 	}
 }
 
