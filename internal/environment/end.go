@@ -100,8 +100,12 @@ func (r *run) runtimeDone(f *failure) {
 		if r.exchange != nil {
 			times = r.exchange.Times()
 		}
+		produced := int64(r.produced)
 		if f == nil {
 			f = r.failed
+			if f != nil && f.body != nil { // the runtime has done well: the handler has not
+				record.FunctionError, produced, f = f.errorType, 0, nil
+			}
 		}
 		if f != nil {
 			record.Status, record.ErrorType = f.status, f.cause()
@@ -114,7 +118,6 @@ func (r *run) runtimeDone(f *failure) {
 			record.Metrics.DurationMs = telemetry.Milliseconds(to.Sub(from))
 		}
 		if !times.Responded.IsZero() {
-			produced := int64(r.produced)
 			record.Metrics.ProducedBytes = &produced
 			record.Spans = []telemetry.Span{
 				telemetry.NewSpan("responseLatency", from, times.Responding.Sub(from)),

@@ -60,6 +60,11 @@ type RuntimeDone struct {
 	Metrics   RuntimeDoneMetrics `json:"metrics"`
 	Spans     []Span             `json:"spans,omitempty"`
 	Tracing   *Tracing           `json:"tracing,omitempty"`
+	// FunctionError is the type of the error that the handler ended with, for traces.
+	// The record does not show it: the runtime has done its part, with success and no
+	// bytes produced (the service's people in aws-samples/aws-lambda-extensions, issue
+	// 85; its own emulator).
+	FunctionError string `json:"-"`
 }
 
 // RuntimeDoneMetrics measures the runtime's part of an invocation.

@@ -160,6 +160,14 @@ func TestSpans(t *testing.T) {
 		telemetry.Event{Time: at(90), Record: telemetry.InitReport{InitializationType: "on-demand", Phase: "init", Status: "success", Metrics: telemetry.InitMetrics{DurationMs: took(80)}}})
 	observe(o, invocation("one", own, telemetry.Success)...)
 	observe(o, invocation("two", own, telemetry.Error)...)
+	handlerFailed := invocation("three", own, telemetry.Success)
+	for i := range handlerFailed {
+		if done, ok := handlerFailed[i].Record.(telemetry.RuntimeDone); ok {
+			done.FunctionError = "Runtime.Unknown"
+			handlerFailed[i].Record = done
+		}
+	}
+	observe(o, handlerFailed...)
 	o.Ended(at(500), at(520), true)
 	if err := e.Close(t.Context()); err != nil {
 		t.Fatal(err)
@@ -189,6 +197,8 @@ func TestSpans(t *testing.T) {
 		"init INTERNAL 10-90 thaw.init.type=on-demand thaw.init.phase=init"}
 	want = append(want, parts...)
 	want = append(want, "f SERVER 100-110 ERROR(error) faas.invocation_id=two faas.coldstart=false"+metrics+" error.type=Runtime.ExitError")
+	want = append(want, parts...)
+	want = append(want, "f SERVER 100-110 ERROR(error) faas.invocation_id=three faas.coldstart=false"+metrics+" error.type=Runtime.Unknown")
 	want = append(want, parts...)
 	want = append(want, "shutdown INTERNAL 500-520 ERROR(error)")
 	if diff := cmp.Diff(want, got); diff != "" {

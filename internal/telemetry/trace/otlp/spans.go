@@ -105,8 +105,8 @@ func (it *item) invoke(c spanContext) *tracepb.Span {
 		s.Attributes = append(s.Attributes, text("faas.instance", it.instance))
 	}
 	status, errorType := it.report.Status, it.report.ErrorType
-	if it.done != nil && it.done.Status != telemetry.Success && status == telemetry.Success {
-		status, errorType = it.done.Status, it.done.ErrorType // the function's own failure, which REPORT leaves out
+	if it.done != nil && it.done.FunctionError != "" && status == telemetry.Success {
+		status, errorType = telemetry.Error, it.done.FunctionError // which REPORT leaves out
 	}
 	fail(s, status, errorType)
 	return s
