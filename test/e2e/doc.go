@@ -15,7 +15,7 @@
 //	THAW_E2E_PROGRAM   the thaw to test; default: built from this clone
 //	THAW_E2E_RUNTIMES  the managed runtimes; default build/runtimes
 //	THAW_E2E_VENV      the Python environment; default build/venv
-//	THAW_E2E_AWS2      version 2 of the AWS CLI, for "aws logs tail"; default: without
+//	THAW_E2E_AWS2      version 2 of the AWS CLI, for "aws logs tail"; default: /usr/bin/aws
 //
 // Concurrency: the tests run one after another, because most of them look at
 // what the whole machine does meanwhile.
