@@ -25,13 +25,15 @@ type paper struct {
 	latest    sheet
 	versions  map[int]sheet
 	published int
+	aliases   map[string]route
 }
 
 // sheet is a version as far as the histories vary it.
 type sheet struct {
 	zip, description string
-	pending          bool // State
-	updating         bool // LastUpdateStatus
+	from             string // the description of $LATEST when it was published
+	pending          bool   // State
+	updating         bool   // LastUpdateStatus
 }
 
 // TestRandomHistories runs random operations against the model and compares
@@ -64,7 +66,7 @@ type history struct {
 
 func (h *history) step() {
 	name := fmt.Sprintf("f%d", h.random.IntN(4))
-	switch h.random.IntN(10) {
+	switch h.random.IntN(14) {
 	case 0, 1:
 		h.create(name)
 	case 2, 3:
@@ -77,6 +79,12 @@ func (h *history) step() {
 		h.deleteVersion(name)
 	case 7:
 		h.compare()
+	case 8:
+		h.publishVersion(name)
+	case 9, 10:
+		h.setAlias(name)
+	case 11:
+		h.deleteAlias(name)
 	default:
 		rest()
 		for _, p := range h.account {
@@ -110,14 +118,20 @@ func (h *history) check(op string, err error, want string) {
 
 func (h *history) zip() string { return fmt.Sprintf("zip %d", h.random.IntN(3)) }
 
-func (p *paper) publish() {
-	if last, ok := p.versions[p.last()]; ok && last.zip == p.latest.zip && last.description == p.latest.description {
-		return
+// publish returns the number that the version gets, or has.
+func (p *paper) publish(description *string) int {
+	if last, ok := p.versions[p.last()]; ok && last.zip == p.latest.zip && last.from == p.latest.description {
+		return p.last()
 	}
 	p.published++
 	v := p.latest
-	v.pending, v.updating = true, false
+	v.from = v.description
+	if description != nil {
+		v.description = *description
+	}
+	v.pending, v.updating = v.pending || v.updating, false
 	p.versions[p.published] = v
+	return p.published
 }
 
 // last is the highest number that is still there.
@@ -138,9 +152,9 @@ func (h *history) create(name string) {
 		return
 	}
 	h.check("create", err, "")
-	p := &paper{latest: sheet{zip: string(in.Zip), pending: true}, versions: map[int]sheet{}}
+	p := &paper{latest: sheet{zip: string(in.Zip), pending: true}, versions: map[int]sheet{}, aliases: map[string]route{}}
 	if in.Publish {
-		p.publish()
+		p.publish(nil)
 	}
 	h.account[name] = p
 }
@@ -171,7 +185,7 @@ func (h *history) updateCode(name string) {
 	p := h.account[name]
 	p.latest.zip, p.latest.updating = string(in.Zip), true
 	if in.Publish {
-		p.publish()
+		p.publish(nil)
 	}
 }
 
@@ -199,8 +213,14 @@ func (h *history) deleteVersion(name string) {
 	n := 1 + h.random.IntN(4)
 	err := h.s.DeleteFunction(h.t.Context(), lambda.Ref{Name: name, Qualifier: strconv.Itoa(n)})
 	if p := h.account[name]; p != nil {
-		h.check("delete version", err, "")
-		delete(p.versions, n)
+		want := ""
+		if p.names(n) {
+			want = lambda.CodeResourceConflict
+		}
+		h.check("delete version", err, want)
+		if want == "" {
+			delete(p.versions, n)
+		}
 		return
 	}
 	h.check("delete version", err, lambda.CodeResourceNotFound)
@@ -250,6 +270,7 @@ func (h *history) compare() {
 	if diff := cmp.Diff(want, got); diff != "" {
 		h.t.Fatalf("account (-model +server):\n%s", diff)
 	}
+	h.compareAliases()
 }
 
 // cmpStrings compares pairs in turn.
