@@ -3,6 +3,7 @@ package lambda
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"thaw/internal/awsapi"
@@ -43,7 +44,7 @@ func (h *Handler) authorise(r *http.Request, accessKeyID string, route awsapi.Ro
 	if err != nil || c.Session == nil {
 		return err
 	}
-	action, resource := "lambda:"+actionOf(route.Operation.Name), h.resourceOf(route, body)
+	action, resource := "lambda:"+actionOf(route.Operation.Name), h.resourceOf(r, route, body)
 	if h.access == nil {
 		return iam.Denied(c, action, resource)
 	}
@@ -62,21 +63,21 @@ func actionOf(operation string) string {
 	}
 }
 
-// resourceOf is the ARN of what an operation is about, as far as its path tells;
-// a function that is to be made is named in the body.
-func (h *Handler) resourceOf(route awsapi.Route, body []byte) string {
+// resourceOf is the ARN of what an operation is about, as far as its path and its
+// qualifier tell; a function that is to be made is named in the body.
+func (h *Handler) resourceOf(r *http.Request, route awsapi.Route, body []byte) string {
 	if route.Operation.Name == model.OpCreateFunction {
 		var in struct{ FunctionName string }
 		if json.Unmarshal(body, &in) != nil {
 			return anyResource // what is wrong with it is not told to who may not know
 		}
-		return h.functionARN(in.FunctionName)
+		return h.functionARN(in.FunctionName, "")
 	}
 	_, label, _ := strings.Cut(route.Operation.Path, "{")
 	label, _, _ = strings.Cut(label, "}")
 	switch label {
 	case "FunctionName":
-		return h.functionARN(route.Labels[0])
+		return h.functionARN(route.Labels[0], qualifierOf(r))
 	case "LayerName":
 		return h.arn("layer", route.Labels[0])
 	case "UUID":
@@ -86,10 +87,23 @@ func (h *Handler) resourceOf(route awsapi.Route, body []byte) string {
 	}
 }
 
-func (h *Handler) functionARN(name string) string {
+// qualifierOf is the qualifier that is written apart from the function's name.
+func qualifierOf(r *http.Request) string {
+	_, query := requestTarget(r)
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return "" // nor will the operation read it
+	}
+	return values.Get("Qualifier")
+}
+
+func (h *Handler) functionARN(name, qualifier string) string {
 	ref, ok := lambda.ParseRef(name)
 	if !ok {
 		return anyResource
+	}
+	if ref.Qualifier == "" {
+		ref.Qualifier = qualifier
 	}
 	return h.scope.FunctionARN(ref.Name, ref.Qualifier)
 }

@@ -14,6 +14,9 @@ func (h *Handler) createFunction(ctx context.Context, c *call) (any, error) {
 	if err := checkSource(in.Code.ZipFile, in.Code.ImageUri, in.Code.S3Bucket, in.Code.S3Key); err != nil {
 		return nil, err
 	}
+	if err := checkPublishTo(in.PublishTo); err != nil {
+		return nil, err
+	}
 	if err := checkPromises(in.CodeSigningConfigArn, in.TenancyConfig, in.CapacityProviderConfig); err != nil {
 		return nil, err
 	}
@@ -147,6 +150,9 @@ func (h *Handler) updateFunctionCode(ctx context.Context, c *call) (any, error) 
 		return nil, lambda.Errorf(lambda.CodeInvalidParameterValue, "Please don't provide ImageUri when updating a function with packageType Zip.")
 	}
 	if err := checkSource(in.ZipFile, in.ImageUri, in.S3Bucket, in.S3Key); err != nil {
+		return nil, err
+	}
+	if err := checkPublishTo(in.PublishTo); err != nil {
 		return nil, err
 	}
 	view, err := h.control.UpdateFunctionCode(ctx, ref, control.UpdateCodeInput{
