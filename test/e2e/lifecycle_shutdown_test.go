@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -121,4 +122,52 @@ func TestExtensionKeepsEnvironment(t *testing.T) {
 		t.Fatalf("%v: %+v", err, out)
 	}
 	s.eventuallyLogged(t, "hangs", `Task timed out after 2.00 seconds\n\nEND RequestId: .*\nREPORT RequestId: .*\tStatus: timeout\n`)
+}
+
+// TestSIGTERM: a runtime that has an extension beside it is asked to end, as the
+// service does, and has time for last words; one that has none is killed.
+func TestSIGTERM(t *testing.T) {
+	s := shared(t)
+	java := managed(t, "java")[0]
+	layer := s.agents(t, "terminated", "agent")
+	py := spec{runtime: python(t), handler: "m.handler", zip: zipFiles(t, map[string]string{"m.py": "import signal, sys\n" +
+		"def end(number, frame):\n    print('terminated', flush=True)\n    sys.exit(0)\n" +
+		"signal.signal(signal.SIGTERM, end)\n" +
+		"def handler(event, context):\n    return event\n"})}
+	js := spec{runtime: node(t), handler: "m.handler", zip: zipFiles(t, map[string]string{"m.js": "process.on('SIGTERM', () => {\n" +
+		"  process.stdout.write('terminated\\n');\n  process.exit(0);\n});\nexports.handler = async (event) => event;\n"})}
+	jv := spec{runtime: java, handler: "app.Graceful::handle", zip: javaClasses(t, java), memory: 512, timeout: 20}
+	golang := spec{runtime: "provided.al2023", handler: "bootstrap", zip: bootstrap(t, "bad"), env: map[string]string{"GRACEFUL": "1"}}
+	for _, tc := range []struct {
+		name   string
+		spec   spec
+		layers []string
+		asked  bool
+	}{
+		{"python", py, []string{layer}, true},
+		{"node", js, []string{layer}, true},
+		{"java", jv, []string{layer}, true},
+		{"go", golang, nil, true},
+		{"python-alone", py, nil, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			name := "terminated-" + tc.name
+			tc.spec.layers = tc.layers
+			t.Cleanup(func() { s.forgetLog(t, name) })
+			s.deployKeeping(t, name, tc.spec)
+			a := s.invoke(t, name, map[string]any{"do": "state"})
+			if a.FunctionError != "" {
+				t.Errorf("answer %s", a.Payload)
+			}
+			s.remove(t, name)
+			if tc.asked {
+				s.eventuallyLogged(t, name, `REPORT [^\n]*\n(?s:.*)(?m:^terminated$)`)
+				return
+			}
+			s.noMoreThan(t, house.full)
+			if log, err := s.log(t, name); err != nil || strings.Contains(log, "terminated") {
+				t.Errorf("nobody beside it, and it was asked to end: %v\n%s", err, log)
+			}
+		})
+	}
 }

@@ -2,6 +2,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"syscall"
@@ -22,7 +23,11 @@ type state struct {
 
 func main() {
 	b := &bad{}
-	lambda.Start(b.run)
+	var options []lambda.Option
+	if os.Getenv("GRACEFUL") != "" { // the client registers an extension for it
+		options = append(options, lambda.WithEnableSIGTERM(func() { fmt.Println("terminated") }))
+	}
+	lambda.StartWithOptions(b.run, options...)
 }
 
 type bad struct {
