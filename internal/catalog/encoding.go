@@ -47,6 +47,7 @@ type functionFormat struct {
 	Aliases       []aliasFormat     `json:"aliases,omitempty"`
 	Tags          map[string]string `json:"tags,omitempty"`
 	Reserved      *int              `json:"reserved,omitempty"`
+	configsFormat
 }
 
 type versionFormat struct {
@@ -114,6 +115,7 @@ func encodeFunction(f *lambda.Function) ([]byte, error) {
 		Aliases:       formatAliases(f.Aliases),
 		Tags:          f.Tags,
 		Reserved:      f.Reserved,
+		configsFormat: formatConfigs(&f.Configs),
 	}
 	for i := range f.Versions {
 		record.Versions = append(record.Versions, formatVersionOf(&f.Versions[i]))
@@ -198,6 +200,7 @@ func decodeFunction(value []byte) (*lambda.Function, error) {
 		Aliases:       aliasesOf(e.Function.Aliases),
 		Tags:          e.Function.Tags,
 		Reserved:      e.Function.Reserved,
+		Configs:       e.Function.configs(),
 	}
 	for i := range e.Function.Versions {
 		f.Versions = append(f.Versions, e.Function.Versions[i].version())

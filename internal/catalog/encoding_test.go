@@ -62,6 +62,27 @@ func full() *lambda.Function {
 		},
 		Tags:     map[string]string{"k": "v"},
 		Reserved: &reserved,
+		Configs:  configs(),
+	}
+}
+
+func configs() lambda.Configs {
+	at := time.Date(2026, 1, 3, 0, 0, 0, 123_456_000, time.UTC)
+	return lambda.Configs{
+		EventInvoke: []lambda.EventInvokeConfig{
+			{Qualifier: lambda.Latest, MaximumRetries: new(0), LastModified: at},
+			{Qualifier: "1", MaximumAgeSeconds: new(60), OnSuccess: "arn:s", OnFailure: "arn:f", LastModified: at},
+		},
+		URLs: []lambda.URLConfig{
+			{ID: "u1", AuthType: "NONE", CreatedAt: at, LastModified: at},
+			{Qualifier: "live", ID: "u2", AuthType: "AWS_IAM", InvokeMode: "RESPONSE_STREAM", CreatedAt: at, LastModified: at,
+				CORS: &lambda.CORS{AllowCredentials: new(false), AllowHeaders: []string{}, AllowMethods: []string{"GET"},
+					AllowOrigins: []string{"*"}, ExposeHeaders: []string{"x"}, MaxAgeSeconds: new(0)}},
+		},
+		Provisioned:   []lambda.ProvisionedConcurrency{{Qualifier: "live", Requested: 5, LastModified: at}},
+		Runtimes:      []lambda.RuntimeManagement{{Qualifier: lambda.Latest, UpdateOn: "Manual", VersionARN: "arn:v"}},
+		Scaling:       []lambda.ScalingConfig{{Qualifier: "1", Min: new(0), Max: new(9)}},
+		RecursiveLoop: "Allow",
 	}
 }
 

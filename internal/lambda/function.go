@@ -17,6 +17,7 @@ type Function struct {
 	Tags    map[string]string
 	// Reserved is the reserved concurrency; nil means none.
 	Reserved *int
+	Configs  Configs
 }
 
 // Version finds a published version or $LATEST by its number; nil if there is none.

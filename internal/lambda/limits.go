@@ -38,6 +38,9 @@ const (
 	InitTimeout = 10 * time.Second
 	// DefaultAccountConcurrency is an account's concurrent executions.
 	DefaultAccountConcurrency = 1000
+	// MinUnreservedConcurrency is what must be left of it for functions without a
+	// reservation.
+	MinUnreservedConcurrency = 100
 	// MemoryPerCPU is the memory that buys one whole vCPU, in MB.
 	MemoryPerCPU = 1769
 
