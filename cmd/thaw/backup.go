@@ -176,17 +176,17 @@ server is started.`,
 			if t.Dir, err = filepath.Abs(data); err != nil {
 				return err
 			}
-			if server, err := readServerFile(t.Dir); err == nil && server.running() {
-				return fmt.Errorf("a server runs with %s (process %d): stop it first", t.Dir, server.PID)
-			}
 			if keyFile != "" {
 				if err := useKeyFile(&t, keyFile); err != nil {
 					return err
 				}
 			}
 			done, err := restoreFrom(cmd, args[0], t)
-			if errors.Is(err, backup.ErrNotEmpty) {
+			switch {
+			case errors.Is(err, backup.ErrNotEmpty):
 				return fmt.Errorf("%w (with --force it is renamed, and the backup takes its place)", err)
+			case errors.Is(err, backup.ErrInUse):
+				return fmt.Errorf("%w%s: stop it first, and let it end", err, processOf(t.Dir))
 			}
 			if err != nil {
 				return err
@@ -199,6 +199,15 @@ server is started.`,
 	cmd.Flags().BoolVar(&force, "force", false, "take the place of a directory that is not empty; it is renamed")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "answer in JSON")
 	return cmd
+}
+
+// processOf names the process of a directory's server, if it is known.
+func processOf(dir string) string {
+	server, err := readServerFile(dir)
+	if err != nil || !server.running() {
+		return ""
+	}
+	return fmt.Sprintf(" (process %d)", server.PID)
 }
 
 // useKeyFile has a backup restored with a master key, if it is the one that the

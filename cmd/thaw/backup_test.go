@@ -158,6 +158,14 @@ func TestBackupAndRestore(t *testing.T) {
 	if _, stderr, code := runVerb(t, "", "restore", file, "--data", dir, "--force"); code != exitLocal || !strings.Contains(stderr, "stop it first") {
 		t.Errorf("restore over a running server: exit code %d, %s", code, stderr)
 	}
+	// One that is ending is not to be found any more, and writes still.
+	announced := filepath.Join(dir, serverFileName)
+	if err := os.Remove(announced); err != nil {
+		t.Fatal(err)
+	}
+	if _, stderr, code := runVerb(t, "", "restore", file, "--data", dir, "--force"); code != exitLocal || !strings.Contains(stderr, "stop it first") {
+		t.Errorf("restore over a server that is ending: exit code %d, %s", code, stderr)
+	}
 	_, stderr, code = runVerb(t, "", "restore", file, "--data", other)
 	if code != exitOK || !strings.Contains(stderr, "master key "+s.vault.KeyID()+" is missing") {
 		t.Fatalf("restore: exit code %d, %s", code, stderr)
@@ -171,6 +179,13 @@ func TestBackupAndRestore(t *testing.T) {
 	stdout, stderr, code = runVerb(t, "", "restore", file, "--data", other, "--force", "--json", "--key-file", filepath.Join(dir, vault.FileName))
 	if code != exitOK || !strings.Contains(stdout, `"records": 1`) {
 		t.Fatalf("restore --force: exit code %d, %s%s", code, stdout, stderr)
+	}
+	// What names a process that has its number from one that has died says nothing.
+	if err := (serverFile{PID: os.Getpid()}).write(other); err != nil {
+		t.Fatal(err)
+	}
+	if _, stderr, code := runVerb(t, "", "restore", file, "--data", other, "--force", "--key-file", filepath.Join(dir, vault.FileName)); code != exitOK {
+		t.Errorf("restore over what a server has left: exit code %d, %s", code, stderr)
 	}
 	restored := openServerState(t, other)
 	defer closeServerState(t, restored)

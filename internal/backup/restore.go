@@ -12,14 +12,20 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"thaw/internal/store"
 	"thaw/internal/store/jetstream"
 )
 
-// ErrNotEmpty is for a directory that holds something already.
-var ErrNotEmpty = errors.New("the directory is not empty")
+var (
+	// ErrNotEmpty is for a directory that holds something already.
+	ErrNotEmpty = errors.New("the directory is not empty")
+	// ErrInUse is for a directory that a server has open. One that is ending has it
+	// open until it has written everything.
+	ErrInUse = errors.New("a server uses the directory")
+)
 
 // Target is where a backup is restored to.
 type Target struct {
@@ -53,6 +59,12 @@ func Restore(ctx context.Context, r io.Reader, t Target) (Restored, error) {
 	if err != nil {
 		return Restored{}, fmt.Errorf("restore: %w", err)
 	}
+	release, err := keepServersOut(t.Dir)
+	if err != nil {
+		return Restored{}, fmt.Errorf("restore: %w", err)
+	}
+	defer release() // the process ends soon, and the lock with it
+
 	staging, err := os.MkdirTemp(filepath.Dir(t.Dir), filepath.Base(t.Dir)+".restoring-*") // mode 0700
 	if err != nil {
 		return Restored{}, fmt.Errorf("restore: %w", err)
@@ -88,12 +100,34 @@ func checkEmpty(t Target) (full bool, err error) {
 	return len(entries) > 0, err
 }
 
+// keepServersOut has no server open what is going to be set aside.
+func keepServersOut(dir string) (release func() error, err error) {
+	release, err = jetstream.Lock(storeDir(dir))
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return nil, fmt.Errorf("%w: %s", ErrInUse, dir)
+	}
+	return release, err
+}
+
+// storeDir is where a data directory has its store.
+func storeDir(dir string) string { return filepath.Join(dir, "store") }
+
+// maxAside bounds the directories that are set aside within one second.
+const maxAside = 100
+
 func setAside(t Target) (string, error) {
 	now := time.Now
 	if t.Now != nil {
 		now = t.Now
 	}
-	aside := t.Dir + ".before-" + now().UTC().Format("20060102T150405Z")
+	first := t.Dir + ".before-" + now().UTC().Format("20060102T150405Z")
+	aside := first
+	for n := 2; n <= maxAside; n++ {
+		if _, err := os.Lstat(aside); errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		aside = fmt.Sprintf("%s-%d", first, n)
+	}
 	return aside, os.Rename(t.Dir, aside)
 }
 
@@ -117,7 +151,7 @@ type stage struct {
 }
 
 func (s *stage) open(ctx context.Context, logger *slog.Logger) (*jetstream.Store, error) {
-	return jetstream.Open(ctx, jetstream.Options{Dir: filepath.Join(s.dir, "store"), Logger: logger})
+	return jetstream.Open(ctx, jetstream.Options{Dir: storeDir(s.dir), Logger: logger})
 }
 
 // fill writes every member to its place. read has checked all of them against

@@ -21,6 +21,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -164,8 +165,10 @@ func (s *Store) Close() error {
 
 // lockDirectory keeps a second process out: two servers over one set of files
 // would destroy it. The lock ends with the process, however it dies.
-func lockDirectory(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+func lockDirectory(dir string) (*os.File, error) { return lockFile(dir, os.O_CREATE) }
+
+func lockFile(dir string, flag int) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|flag, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -173,4 +176,18 @@ func lockDirectory(dir string) (*os.File, error) {
 		return nil, errors.Join(fmt.Errorf("in use by another process: %w", err), f.Close())
 	}
 	return f, nil
+}
+
+// Lock keeps every process from opening a directory until it is released, which
+// may be because there is nothing in it to be opened. The error is EWOULDBLOCK
+// while one has it open.
+func Lock(dir string) (release func() error, err error) {
+	f, err := lockFile(dir, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return func() error { return nil }, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lock store %q: %w", dir, err)
+	}
+	return f.Close, nil
 }
