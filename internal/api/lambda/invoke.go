@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"thaw/internal/awsapi"
 	model "thaw/internal/awsapi/gen/lambda"
@@ -64,8 +65,8 @@ func (h *Handler) serveInvoke(w http.ResponseWriter, r *http.Request, id string,
 	writeResult(w, id, &result)
 }
 
-// decodeInvoke decodes an ordinary request by hand: a bare name and headers that
-// are as clients send them. Anything else, wrong or rare, goes by the tables.
+// decodeInvoke decodes an ordinary request by hand: a bare name, a qualifier, and
+// headers that are as clients send them. Anything else, wrong or rare, goes by the tables.
 func (h *Handler) decodeInvoke(req *awsapi.Request) (invocation, error) {
 	in := invocation{name: req.Route.Labels[0], kind: typeRequestResponse}
 	if value := header(req.Header, "X-Amz-Invocation-Type"); value != "" {
@@ -75,9 +76,12 @@ func (h *Handler) decodeInvoke(req *awsapi.Request) (invocation, error) {
 	log := header(req.Header, "X-Amz-Log-Type")
 	in.tail = log == logTail
 	in.clientContext = header(req.Header, "X-Amz-Client-Context")
-	ordinary := kindKnown && (log == "" || log == logTail || log == "None") && req.Query == "" && isBareName(in.name) &&
+	qualifier, qualified := strings.CutPrefix(req.Query, "Qualifier=")
+	plain := req.Query == "" || qualified && isBareName(qualifier)
+	ordinary := kindKnown && (log == "" || log == logTail || log == "None") && plain && isBareName(in.name) &&
 		req.Header["X-Amz-Tenant-Id"] == nil && req.Header["X-Amz-Durable-Execution-Name"] == nil
 	if ordinary {
+		in.qualifier = qualifier
 		return in, nil
 	}
 	return h.decodeByTables(req)
@@ -110,7 +114,8 @@ func header(h http.Header, name string) string {
 	return ""
 }
 
-// isBareName tells a plain function name, which needs no pattern to be valid.
+// isBareName tells a plain function name or qualifier, which needs no pattern to be
+// valid.
 func isBareName(s string) bool {
 	for i := range len(s) {
 		c := s[i]

@@ -201,13 +201,17 @@ func (w discardWriter) WriteHeader(int)             {}
 
 // BenchmarkInvoke measures what this package adds to a warm invocation.
 func BenchmarkInvoke(b *testing.B) {
-	h := api.New(api.Options{Invoke: benchInvoker{}, Scope: scope})
-	payload := `{"key":"` + strings.Repeat("x", 1000) + `"}`
-	r := newRequest("POST", functions+"/hello/invocations", nil)
-	r.ContentLength = int64(len(payload))
-	b.ReportAllocs()
-	for b.Loop() {
-		r.Body = io.NopCloser(strings.NewReader(payload))
-		h.ServeHTTP(discardWriter{http.Header{}}, r)
+	for name, target := range map[string]string{"name": "/hello/invocations", "alias": "/hello/invocations?Qualifier=live"} {
+		b.Run(name, func(b *testing.B) {
+			h := api.New(api.Options{Invoke: benchInvoker{}, Scope: scope})
+			payload := `{"key":"` + strings.Repeat("x", 1000) + `"}`
+			r := newRequest("POST", functions+target, nil)
+			r.ContentLength = int64(len(payload))
+			b.ReportAllocs()
+			for b.Loop() {
+				r.Body = io.NopCloser(strings.NewReader(payload))
+				h.ServeHTTP(discardWriter{http.Header{}}, r)
+			}
+		})
 	}
 }
