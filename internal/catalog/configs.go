@@ -13,6 +13,7 @@ type configsFormat struct {
 	Provisioned   []provisionedFormat `json:"provisioned,omitempty"`
 	Runtimes      []runtimeFormat     `json:"runtimeManagement,omitempty"`
 	Scaling       []scalingFormat     `json:"scaling,omitempty"`
+	Policies      []policyFormat      `json:"policies,omitempty"`
 	RecursiveLoop string              `json:"recursiveLoop,omitempty"`
 }
 
@@ -62,6 +63,12 @@ type scalingFormat struct {
 	Max       *int   `json:"max,omitempty"`
 }
 
+type policyFormat struct {
+	Qualifier  string `json:"qualifier,omitempty"`
+	Document   string `json:"document"`
+	RevisionID string `json:"revisionId"`
+}
+
 func formatConfigs(c *lambda.Configs) configsFormat {
 	return configsFormat{
 		EventInvoke: mapped(c.EventInvoke, func(c lambda.EventInvokeConfig) eventInvokeFormat {
@@ -78,6 +85,7 @@ func formatConfigs(c *lambda.Configs) configsFormat {
 		}),
 		Runtimes:      mapped(c.Runtimes, func(c lambda.RuntimeManagement) runtimeFormat { return runtimeFormat(c) }),
 		Scaling:       mapped(c.Scaling, func(c lambda.ScalingConfig) scalingFormat { return scalingFormat(c) }),
+		Policies:      mapped(c.Policies, func(p lambda.Policy) policyFormat { return policyFormat(p) }),
 		RecursiveLoop: c.RecursiveLoop,
 	}
 }
@@ -94,6 +102,7 @@ func (f *configsFormat) configs() lambda.Configs {
 		}),
 		Runtimes:      mapped(f.Runtimes, func(f runtimeFormat) lambda.RuntimeManagement { return lambda.RuntimeManagement(f) }),
 		Scaling:       mapped(f.Scaling, func(f scalingFormat) lambda.ScalingConfig { return lambda.ScalingConfig(f) }),
+		Policies:      mapped(f.Policies, func(f policyFormat) lambda.Policy { return lambda.Policy(f) }),
 		RecursiveLoop: f.RecursiveLoop,
 	}
 }

@@ -82,6 +82,7 @@ func configs() lambda.Configs {
 		Provisioned:   []lambda.ProvisionedConcurrency{{Qualifier: "live", Requested: 5, LastModified: at}},
 		Runtimes:      []lambda.RuntimeManagement{{Qualifier: lambda.Latest, UpdateOn: "Manual", VersionARN: "arn:v"}},
 		Scaling:       []lambda.ScalingConfig{{Qualifier: "1", Min: new(0), Max: new(9)}},
+		Policies:      []lambda.Policy{{Document: "{}", RevisionID: "r1"}, {Qualifier: "live", Document: `{"Id":"x"}`, RevisionID: "r2"}},
 		RecursiveLoop: "Allow",
 	}
 }

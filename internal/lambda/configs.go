@@ -16,6 +16,8 @@ type Configs struct {
 	Provisioned []ProvisionedConcurrency
 	Runtimes    []RuntimeManagement
 	Scaling     []ScalingConfig
+	// Policies has "" as the qualifier of the function itself.
+	Policies []Policy
 	// RecursiveLoop is "Allow" or "Terminate"; empty if it was never set, which
 	// means the latter.
 	RecursiveLoop string
@@ -53,6 +55,7 @@ func (c *Configs) Drop(qualifier string) {
 	c.Provisioned = Without(c.Provisioned, qualifier)
 	c.Runtimes = Without(c.Runtimes, qualifier)
 	c.Scaling = Without(c.Scaling, qualifier)
+	c.Policies = Without(c.Policies, qualifier)
 }
 
 // EventInvokeConfig is what becomes of asynchronous events. Nil members are not
