@@ -86,7 +86,8 @@ func TestExternalExtension(t *testing.T) {
 	s := shared(t)
 	t.Cleanup(func() { s.forgetLog(t, "watched") })
 	sp := goEcho(t)
-	sp.layers = []string{s.agents(t, "watched", "agent")}
+	program := agentFiles(t)["lib/agent"]
+	sp.layers = []string{s.layer(t, "watched", map[string]string{"extensions/agent": program})}
 	s.deployKeeping(t, "watched", sp)
 	var ids []string
 	for _, word := range []string{"first words", "second words"} {
@@ -187,6 +188,51 @@ func checkAgentTelemetry(t *testing.T, records, ids []string) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("telemetry (-want +got):\n%s\n%s", diff, strings.Join(records, "\n"))
+	}
+}
+
+// TestLogsExtension: an extension that is a script for the runtime's own
+// interpreter gets what it asks the older Logs API for, by TCP.
+func TestLogsExtension(t *testing.T) {
+	s := shared(t)
+	script, err := os.ReadFile("testdata/extensions/collector.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.forgetLog(t, "collected") })
+	sp := pythonEcho(t, python(t))
+	sp.layers = []string{s.layer(t, "collected", map[string]string{"extensions/collector": string(script)})}
+	s.deployKeeping(t, "collected", sp)
+	a := s.invoke(t, "collected", map[string]any{"value": 1, "print": "a word"})
+	if _, err := a.echo(1); err != nil {
+		t.Fatal(err)
+	}
+	s.remove(t, "collected")
+	s.eventuallyLogged(t, "collected", `collector: event .*SHUTDOWN`)
+	log, err := s.log(t, "collected")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, text := range said(log, "collector", "record") {
+		var e struct {
+			Type   string
+			Record json.RawMessage
+		}
+		if err := json.Unmarshal([]byte(text), &e); err != nil {
+			t.Fatalf("record %q: %v", text, err)
+		}
+		if e.Type == "function" {
+			e.Type += " " + string(e.Record)
+		}
+		got = append(got, e.Type)
+	}
+	want := []string{
+		"platform.logsSubscription", "platform.extension", "platform.start", `function "a word\n"`,
+		"platform.runtimeDone", "platform.end", "platform.report",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("records (-want +got):\n%s\n%s", diff, log)
 	}
 }
 

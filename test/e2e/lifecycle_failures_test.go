@@ -16,8 +16,8 @@ func ills(t *testing.T) map[string]spec {
 	java := managed(t, "java")[0]
 	return map[string]spec{
 		"go":   {runtime: "provided.al2023", handler: "bootstrap", zip: bootstrap(t, "bad"), memory: 128, timeout: 5},
-		"node": {runtime: node(t), handler: "index.handler", zip: source(t, "node/bad"), memory: 192, timeout: 3},
-		"java": {runtime: java, handler: "app.Bad::handle", zip: javaClasses(t, java), memory: 512, timeout: 6},
+		"node": {runtime: node(t), handler: "index.handler", zip: source(t, "node/bad"), memory: 192, timeout: 5},
+		"java": {runtime: java, handler: "app.Bad::handle", zip: javaClasses(t, java), memory: 512, timeout: 8},
 	}
 }
 
@@ -173,7 +173,7 @@ func TestFailuresOfExtensions(t *testing.T) {
 			sp.layers, sp.env, sp.timeout = []string{layer}, map[string]string{"AGENT_DOES": tc.does}, 10
 			s.deployLogged(t, name, sp)
 			for range 2 { // the environment is reset, and the next one fails as well
-				s.checkIll(t, s.invoke(t, name, map[string]any{"value": 1, "sleepMS": 300}), tc.ill)
+				s.checkIll(t, s.invoke(t, name, map[string]any{"value": 1, "sleepMS": 3000}), tc.ill)
 			}
 			if tc.init {
 				s.wantLogged(t, name, `INIT_REPORT Init Duration: \d+\.\d\d ms\tPhase: init\tStatus: error\tError Type: `+tc.ill.errorType+`\n`)

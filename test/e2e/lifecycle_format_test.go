@@ -53,8 +53,8 @@ func platformEvents(t *testing.T, log string) (events []string) {
 func TestJSONLogOfFailures(t *testing.T) {
 	s := shared(t)
 	bad := map[string]spec{
-		"python": {runtime: python(t), handler: "handler.handler", zip: source(t, "python/bad"), timeout: 2},
-		"node":   {runtime: node(t), handler: "index.handler", zip: source(t, "node/bad"), timeout: 2},
+		"python": {runtime: python(t), handler: "handler.handler", zip: source(t, "python/bad"), timeout: 3},
+		"node":   {runtime: node(t), handler: "index.handler", zip: source(t, "node/bad"), timeout: 3},
 	}
 	events := []map[string]any{
 		{"do": "state"}, {"do": "nothing of the kind"}, {"do": "exit", "code": 1}, {"do": "loop"},

@@ -39,7 +39,7 @@ var deeds = map[string]func(a *agent, moment string){
 	"exit":           at("INVOKE", func(*agent) { os.Exit(8) }),
 	"die":            at("INVOKE", func(*agent) { syscall.Kill(os.Getpid(), syscall.SIGKILL) }),
 	"hang":           at("INVOKE", func(*agent) { select {} }),
-	"work":           at("INVOKE", func(*agent) { time.Sleep(500 * time.Millisecond) }),
+	"work":           at("INVOKE", func(*agent) { time.Sleep(2 * time.Second) }),
 	"stay":           at("SHUTDOWN", func(*agent) { select {} }),
 }
 
@@ -129,7 +129,7 @@ func (a *agent) register() error {
 // subscribe listens for telemetry and asks for it. What the agents print is not
 // asked for: it would be printed, and asked for, without end.
 func (a *agent) subscribe() error {
-	l, err := net.Listen("tcp4", "0.0.0.0:0")
+	l, err := net.Listen("tcp", "sandbox.localdomain:0")
 	if err != nil {
 		return err
 	}
