@@ -30,6 +30,7 @@ import (
 const (
 	functionPrefix = "function/"
 	layerPrefix    = "layer/"
+	mappingPrefix  = "mapping/"
 )
 
 // Record is one function as it is stored. Neither it nor what it points to may
@@ -53,6 +54,7 @@ type Catalog struct {
 	cancel    context.CancelFunc
 	functions *readModel[Record]
 	layers    *readModel[LayerRecord]
+	mappings  *readModel[MappingRecord]
 }
 
 // Open reads all records. ctx bounds the reading, not the catalog's life.
@@ -66,13 +68,14 @@ func Open(ctx context.Context, metadata store.Metadata, o Options) (*Catalog, er
 		cancel:    cancel,
 		functions: newReadModel(functionPrefix, readFunction, o.Logger),
 		layers:    newReadModel(layerPrefix, readLayer, o.Logger),
+		mappings:  newReadModel(mappingPrefix, readMapping, o.Logger),
 	}
-	err := c.functions.open(ctx, following, metadata)
-	if err == nil {
-		err = c.layers.open(ctx, following, metadata)
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open catalog: %w", err), c.Close())
+	for _, open := range []func(ctx, following context.Context, metadata store.Metadata) error{
+		c.functions.open, c.layers.open, c.mappings.open,
+	} {
+		if err := open(ctx, following, metadata); err != nil {
+			return nil, errors.Join(fmt.Errorf("open catalog: %w", err), c.Close())
+		}
 	}
 	return c, nil
 }
@@ -82,6 +85,7 @@ func (c *Catalog) Close() error {
 	c.cancel()
 	c.functions.followed.Wait()
 	c.layers.followed.Wait()
+	c.mappings.followed.Wait()
 	return nil
 }
 

@@ -16,6 +16,7 @@ import (
 //
 //	{"v":1,"function":{…}}
 //	{"v":1,"layer":{…}}
+//	{"v":1,"mapping":{…}}
 //
 // gzipped when it is large: a function's versions are much alike, so that
 // thousands fit where a record's limit would leave room for a few hundred. The
@@ -36,6 +37,7 @@ type envelope struct {
 	Format   int             `json:"v"`
 	Function *functionFormat `json:"function,omitempty"`
 	Layer    *layerFormat    `json:"layer,omitempty"`
+	Mapping  *mappingFormat  `json:"mapping,omitempty"`
 }
 
 type functionFormat struct {

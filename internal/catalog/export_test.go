@@ -2,8 +2,10 @@ package catalog
 
 // Encode and Decode are the stored format, for golden files and fuzzing.
 var (
-	Encode      = encodeFunction
-	Decode      = decodeFunction
-	EncodeLayer = encodeLayer
-	DecodeLayer = decodeLayer
+	Encode        = encodeFunction
+	Decode        = decodeFunction
+	EncodeLayer   = encodeLayer
+	DecodeLayer   = decodeLayer
+	EncodeMapping = encodeMapping
+	DecodeMapping = decodeMapping
 )
