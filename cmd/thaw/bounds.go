@@ -61,7 +61,7 @@ func (b *boundedDuration) Set(text string) error {
 }
 
 func (b *boundedDuration) String() string {
-	if b.value == nil {
+	if b.value == nil || *b.value == 0 { // the help does not tell a default of nothing
 		return "0"
 	}
 	return b.value.String()

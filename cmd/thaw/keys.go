@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"time"
 
@@ -21,6 +22,9 @@ const (
 	// be told that it has expired.
 	keepExpired = 24 * time.Hour
 )
+
+// userName is the service's form of the names of users.
+var userName = regexp.MustCompile(`^[A-Za-z0-9+=,.@_-]{1,64}$`)
 
 // keysVerb is the flags that all verbs below "keys" share.
 type keysVerb struct {
@@ -138,8 +142,8 @@ credential_process.`,
   sudo thaw keys add --user ci --session 1h --json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if session < 0 || session > maxSession {
-				return usageError("--session %v: at most %v", session, maxSession)
+			if !userName.MatchString(user) {
+				return usageError("--user %q: a name has up to 64 letters, digits and characters of +=,.@_-", user)
 			}
 			key, token := iam.NewKey(user), ""
 			if session > 0 {
@@ -147,7 +151,7 @@ credential_process.`,
 			}
 			err := v.change(func(keys []iam.Key) ([]iam.Key, error) {
 				expired := time.Now().Add(-keepExpired)
-				keys = slices.DeleteFunc(keys, func(k iam.Key) bool { return k.Temporary() && !k.Usable(expired) && !k.Disabled })
+				keys = slices.DeleteFunc(keys, func(k iam.Key) bool { return k.Temporary() && k.ExpiresAt.Before(expired) })
 				return append(keys, key), nil
 			})
 			if err != nil {
@@ -157,7 +161,7 @@ credential_process.`,
 		},
 	}
 	cmd.Flags().StringVar(&user, "user", iam.Administrator, "`name` of the user that the key speaks for")
-	cmd.Flags().DurationVar(&session, "session", 0, "make a temporary key that expires after this time")
+	durationFlag(cmd, &session, "session", 0, time.Second, maxSession, "make a temporary key that expires after this time")
 	return cmd
 }
 

@@ -66,6 +66,51 @@ func TestKeys(t *testing.T) {
 	}
 }
 
+// TestRefusedKeys: what is asked for is made, or nothing is.
+func TestRefusedKeys(t *testing.T) {
+	dir := isolate(t)
+	openKeys(t, dir)
+	for _, args := range [][]string{
+		{"--session", "0s"}, // not a key for ever
+		{"--session", "-1h"}, {"--session", "999ms"}, {"--session", "36h1s"},
+		{"--user", ""}, {"--user", "two words"}, {"--user", "a\nb"}, {"--user", strings.Repeat("u", 65)},
+	} {
+		if stdout, stderr, code := runVerb(t, "", append([]string{"keys", "add"}, args...)...); code != exitUsage {
+			t.Errorf("keys add %q: exit code %d, %s%s", args, code, stdout, stderr)
+		}
+	}
+	if n := len(openKeys(t, dir).Keys()); n != 1 {
+		t.Errorf("%d keys are there", n)
+	}
+}
+
+// TestExpiredKeysGo: those that were disabled before, too.
+func TestExpiredKeysGo(t *testing.T) {
+	dir := isolate(t)
+	openKeys(t, dir)
+	box, err := openVault(dir, filepath.Join(dir, vault.FileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = iam.Change(dir, box, func(keys []iam.Key) ([]iam.Key, error) {
+		for _, after := range []time.Duration{-keepExpired - time.Minute, -keepExpired + time.Minute, time.Hour} {
+			key, _ := iam.NewSession("ci", time.Hour)
+			key.ExpiresAt, key.Disabled = time.Now().Add(after), true
+			keys = append(keys, key)
+		}
+		return keys, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, stderr, code := runVerb(t, "", "keys", "add"); code != exitOK {
+		t.Fatal(stderr)
+	}
+	if n := len(openKeys(t, dir).Keys()); n != 4 {
+		t.Errorf("%d keys are there, want the first, the last and two that expired of late or have not", n)
+	}
+}
+
 // TestLostKeyFile: a master key is made once; without it nothing is opened, and
 // least of all a new one made.
 func TestLostKeyFile(t *testing.T) {

@@ -181,6 +181,9 @@ func Change(dir string, v *vault.Vault, edit func([]Key) ([]Key, error)) error {
 		return fmt.Errorf("change keyring: %w", err)
 	}
 	data, err := encode(keys, v)
+	if err == nil && len(data) > maxFile {
+		err = fmt.Errorf("the file would have %d bytes, more than %d", len(data), maxFile) // and no server could read it
+	}
 	if err == nil {
 		err = replace(dir, data)
 	}

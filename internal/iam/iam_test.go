@@ -247,6 +247,18 @@ func TestLastKeyStays(t *testing.T) {
 	}
 }
 
+// TestFileIsNotMadeTooLarge: what is written can be read.
+func TestFileIsNotMadeTooLarge(t *testing.T) {
+	dir, v := t.TempDir(), newVault(t)
+	open(t, dir, v)
+	err := iam.Change(dir, v, func(keys []iam.Key) ([]iam.Key, error) {
+		return append(keys, iam.NewKey(strings.Repeat("u", 1<<20))), nil
+	})
+	if err == nil || len(open(t, dir, v).Keys()) != 1 {
+		t.Errorf("a file that nobody can read was made: %v", err)
+	}
+}
+
 // TestNewKeysAreKnownAtOnce: whoever has just made a key may use it.
 func TestNewKeysAreKnownAtOnce(t *testing.T) {
 	dir, v := t.TempDir(), newVault(t)
