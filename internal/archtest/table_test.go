@@ -80,8 +80,13 @@ var house = []row{
 	{
 		// The ports' words for a conflict and for a record that is too large come
 		// through catalog unchanged: control tells them apart.
-		folder: "internal/control", imports: []string{"internal/catalog", "internal/code", "=internal/store"},
+		// A filter of an event source mapping is refused when it is set.
+		folder: "internal/control", imports: []string{"internal/catalog", "internal/code", "=internal/store", "internal/source/filter"},
 		why: "the rules of change write wishes; who fulfils them watches the catalog",
+	},
+	{
+		folder: "internal/source/filter",
+		why:    "patterns are data: they are checked where they are set, and matched where records come in",
 	},
 	{
 		folder: "internal/iam", imports: []string{"internal/catalog", "internal/vault"},
