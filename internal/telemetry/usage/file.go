@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +16,8 @@ import (
 const (
 	fileVersion = 1
 	fileSuffix  = ".json"
+	// damagedSuffix follows the name of a file that was put aside.
+	damagedSuffix = ".damaged"
 	// maxFile bounds a file, in bytes: five times what DefaultFunctions functions
 	// with the longest of names take.
 	maxFile = 16 << 20
@@ -72,6 +76,25 @@ func encode(d Day) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
+// errDamaged is for a file that does not hold the day that it should.
+var errDamaged = errors.New("damaged")
+
+// read reads a day. What is damaged is kept under another name, and then not
+// there: neither the server nor the other days can do without their own for it.
+func (s *Store) read(date string) (Day, error) {
+	day, err := readFile(s.opts.Dir, date)
+	if !errors.Is(err, errDamaged) {
+		return day, err
+	}
+	path := filepath.Join(s.opts.Dir, date+fileSuffix)
+	if renameErr := os.Rename(path, path+damagedSuffix); renameErr != nil {
+		return Day{}, errors.Join(err, renameErr)
+	}
+	s.opts.Logger.Error("usage of a day is damaged and put aside: it is not counted any more",
+		slog.String("file", path+damagedSuffix), slog.Any("error", err))
+	return Day{}, fs.ErrNotExist
+}
+
 func readFile(dir, date string) (Day, error) {
 	path := filepath.Join(dir, date+fileSuffix)
 	info, err := os.Stat(path)
@@ -79,7 +102,7 @@ func readFile(dir, date string) (Day, error) {
 		return Day{}, err
 	}
 	if info.Size() > maxFile {
-		return Day{}, fmt.Errorf("%s: %d bytes, at most %d", path, info.Size(), maxFile)
+		return Day{}, fmt.Errorf("%s: %w: %d bytes, at most %d", path, errDamaged, info.Size(), maxFile)
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -90,7 +113,7 @@ func readFile(dir, date string) (Day, error) {
 		err = fmt.Errorf("it is of %s", d.Date)
 	}
 	if err != nil {
-		return Day{}, fmt.Errorf("%s: %w", path, err)
+		return Day{}, fmt.Errorf("%s: %w: %w", path, errDamaged, err)
 	}
 	return d, nil
 }

@@ -257,7 +257,7 @@ func (s *Store) writeDay(t *tally) error {
 
 // complete adds what is on the disk of a day. Only one goroutine at a time does.
 func (s *Store) complete(t *tally) error {
-	day, err := readFile(s.opts.Dir, t.date)
+	day, err := s.read(t.date)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -289,7 +289,7 @@ func (s *Store) Days(function string, days int) ([]Day, error) {
 	present := s.opts.Now().UTC()
 	found := []Day{}
 	for back := min(days, s.opts.Keep) - 1; back >= 0; back-- {
-		day, err := readFile(s.opts.Dir, present.AddDate(0, 0, -back).Format(time.DateOnly))
+		day, err := s.read(present.AddDate(0, 0, -back).Format(time.DateOnly))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		} else if err != nil {

@@ -253,31 +253,47 @@ func TestUnwritable(t *testing.T) {
 	})
 }
 
-func TestOpenRefuses(t *testing.T) {
-	today := time.Now().UTC().Format(time.DateOnly)
+// TestDamagedDayIsPutAside: it is kept and told of, and keeps neither the server
+// from starting nor other days from being read.
+func TestDamagedDayIsPutAside(t *testing.T) {
+	const yesterday = "1999-12-31"
 	tests := map[string]struct{ content, want string }{
 		"no JSON":       {"{", "unexpected EOF"},
-		"other version": {`{"version":2,"date":"` + today + `","functions":[]}`, "format version 2"},
+		"other version": {`{"version":2,"date":"DAY","functions":[]}`, "format version 2"},
 		"other day":     {`{"version":1,"date":"1999-01-01","functions":[]}`, "it is of 1999-01-01"},
 		"no day":        {`{"version":1,"date":"today","functions":[]}`, "cannot parse"},
-		"two days":      {`{"version":1,"date":"` + today + `","functions":[]}{}`, "something follows"},
-		"unknown":       {`{"version":1,"date":"` + today + `","functions":[],"more":1}`, "unknown field"},
-		"negative":      {`{"version":1,"date":"` + today + `","functions":[{"function":"f","invocations":-1}]}`, "cannot unmarshal"},
-		"twice":         {`{"version":1,"date":"` + today + `","functions":[{"function":"f"},{"function":"f"}]}`, "not in its order"},
+		"two days":      {`{"version":1,"date":"DAY","functions":[]}{}`, "something follows"},
+		"unknown":       {`{"version":1,"date":"DAY","functions":[],"more":1}`, "unknown field"},
+		"negative":      {`{"version":1,"date":"DAY","functions":[{"function":"f","invocations":-1}]}`, "cannot unmarshal"},
+		"twice":         {`{"version":1,"date":"DAY","functions":[{"function":"f"},{"function":"f"}]}`, "not in its order"},
 		"too large":     {strings.Repeat(" ", 16<<20+1), "at most"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
-			for _, date := range []string{today, time.Now().UTC().AddDate(0, 0, 1).Format(time.DateOnly)} { // midnight may pass
-				if err := os.WriteFile(filepath.Join(dir, date+".json"), []byte(tt.content), 0o600); err != nil {
-					t.Fatal(err)
+			synctest.Test(t, func(t *testing.T) {
+				dir := t.TempDir()
+				content := func(day string) string { return strings.ReplaceAll(tt.content, "DAY", day) }
+				for _, day := range []string{yesterday, firstDay} {
+					if err := os.WriteFile(filepath.Join(dir, day+".json"), []byte(content(day)), 0o600); err != nil {
+						t.Fatal(err)
+					}
 				}
-			}
-			_, err := usage.Open(usage.Options{Dir: dir, Logger: slog.New(slog.DiscardHandler)})
-			if err == nil || !strings.Contains(err.Error(), tt.want) {
-				t.Errorf("Open = %v, want %q", err, tt.want)
-			}
+				var log strings.Builder
+				s := open(t, dir, func(o *usage.Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+				defer closeStore(t, s)
+				s.Counter("f")(report(time.Millisecond, 0, 128))
+				if got := days(t, s, "", 2); len(got) != 1 || got[0].Date != firstDay || got[0].Functions[0].Invocations != 1 {
+					t.Errorf("%+v", got)
+				}
+				if n := strings.Count(log.String(), tt.want); n != 2 {
+					t.Errorf("the log says %q %d times, want 2: %s", tt.want, n, log.String())
+				}
+				for _, day := range []string{yesterday, firstDay} {
+					if kept, err := os.ReadFile(filepath.Join(dir, day+".json.damaged")); err != nil || string(kept) != content(day) {
+						t.Errorf("what is kept of %s: %d bytes, %v", day, len(kept), err)
+					}
+				}
+			})
 		})
 	}
 }
