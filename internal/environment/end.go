@@ -19,12 +19,19 @@ func (r *run) begin() {
 		r.tracing = telemetry.NewTracing(r.inv.CallerTraceID)
 		r.tracing.SpanID = r.inv.SegmentID
 	}
-	if r.tail {
-		r.env.stream.BeginTail()
-	}
+	r.beginTail()
 	r.env.stream.Emit(telemetry.Start{
 		RequestID: r.inv.RequestID, Version: r.env.opts.Version.Number, FunctionARN: r.inv.ARN, Tracing: r.tracing,
 	})
+}
+
+// beginTail keeps what is written from here on for the caller, if he asked for it:
+// from START on, or from an init that runs before it within the invocation.
+func (r *run) beginTail() {
+	if r.tail && !r.tailed {
+		r.tailed = true
+		r.env.stream.BeginTail()
+	}
 }
 
 // close writes END and REPORT, and returns the tail, if it was asked for.

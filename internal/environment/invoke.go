@@ -62,6 +62,7 @@ type run struct {
 	began time.Time
 
 	begun    bool // START is written
+	tailed   bool // the tail is begun
 	tracing  *telemetry.Tracing
 	initTook time.Duration
 	life     *life
@@ -117,6 +118,7 @@ func (r *run) hand(ctx context.Context) (*failure, error) {
 		return nil, fmt.Errorf("%w: %w", ErrGone, err)
 	}
 	if r.env.State() == Uninitialised {
+		r.beginTail()
 		failed, err := r.env.suppressedInit(ctx, r.inv.Deadline)
 		if failed != nil || err != nil {
 			r.begin()
