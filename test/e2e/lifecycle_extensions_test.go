@@ -86,6 +86,7 @@ func TestExternalExtension(t *testing.T) {
 	s := shared(t)
 	t.Cleanup(func() { s.forgetLog(t, "watched") })
 	sp := goEcho(t)
+	sp.env = map[string]string{"GREETING": "hello"}
 	program := agentFiles(t)["lib/agent"]
 	sp.layers = []string{s.layer(t, "watched", map[string]string{"extensions/agent": program})}
 	s.deployKeeping(t, "watched", sp)
@@ -104,6 +105,7 @@ func TestExternalExtension(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	checkVariables(t, said(log, "agent", "sees"))
 	want := []string{`{"functionName":"watched","functionVersion":"$LATEST","handler":"bootstrap","accountId":"000000000000"}`}
 	if diff := cmp.Diff(want, said(log, "agent", "registered")); diff != "" {
 		t.Errorf("registered (-want +got):\n%s", diff)
@@ -113,6 +115,34 @@ func TestExternalExtension(t *testing.T) {
 	}
 	checkAgentEvents(t, said(log, "agent", "event"), ids)
 	checkAgentTelemetry(t, said(log, "agent", "telemetry"), ids)
+}
+
+// checkVariables holds the variables of an extension to those that are not the
+// runtime's alone.
+func checkVariables(t *testing.T, lines []string) {
+	t.Helper()
+	if len(lines) != 1 {
+		t.Fatalf("the extension was started %d times", len(lines))
+	}
+	names := strings.Fields(lines[0])
+	for _, name := range []string{
+		"GREETING", "AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_VERSION", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+		"AWS_LAMBDA_INITIALIZATION_TYPE", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "PATH", "LANG", "TZ",
+	} {
+		if !slices.Contains(names, name) {
+			t.Errorf("an extension does not see %s", name)
+		}
+	}
+	for _, name := range names {
+		switch name {
+		case "AWS_EXECUTION_ENV", "AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME", "AWS_XRAY_CONTEXT_MISSING",
+			"AWS_XRAY_DAEMON_ADDRESS", "LAMBDA_RUNTIME_DIR", "LAMBDA_TASK_ROOT":
+			t.Errorf("an extension sees %s", name)
+		}
+		if strings.HasPrefix(name, "_") {
+			t.Errorf("an extension sees %s", name)
+		}
+	}
 }
 
 func unquoted(texts []string) (plain []string) {

@@ -213,12 +213,14 @@ func TestSlowExtensions(t *testing.T) {
 // TestMissingWrapper: the shell's status for a program that is not there.
 func TestMissingWrapper(t *testing.T) {
 	s := shared(t)
-	sp := pythonEcho(t, python(t))
-	sp.env = map[string]string{"AWS_LAMBDA_EXEC_WRAPPER": "/opt/absent"}
-	s.deploy(t, "unwrapped", sp)
-	s.checkIll(t, s.invoke(t, "unwrapped", map[string]any{}), ill{
-		errorType: "Runtime.ExitError", message: "Runtime exited with error: exit status 127",
-	})
+	all := ills(t)
+	for language, sp := range map[string]spec{"python": pythonEcho(t, python(t)), "node": all["node"], "java": all["java"]} {
+		sp.env = map[string]string{"AWS_LAMBDA_EXEC_WRAPPER": "/opt/absent"}
+		s.deploy(t, "unwrapped-"+language, sp)
+		s.checkIll(t, s.invoke(t, "unwrapped-"+language, map[string]any{}), ill{
+			errorType: "Runtime.ExitError", message: "Runtime exited with error: exit status 127", logged: "/opt/absent: does not exist\n",
+		})
+	}
 }
 
 // TestTooLargeOfClients answers with more than is allowed, by each client, and

@@ -1,6 +1,6 @@
 // Command agent is an external extension made of nothing but the service's
 // documentation of its Extensions API and Telemetry API. It registers under the
-// name of its file, subscribes to telemetry, and prints what it is told: each
+// name of its file, subscribes to telemetry, and prints what it sees and is told: each
 // event of its own, and each record of telemetry.
 //
 // The function's variable AGENT_DOES tells what it does besides: see deeds.
@@ -64,6 +64,15 @@ func main() {
 
 func (a *agent) say(text string) { fmt.Printf("%s: %s\n", a.name, text) }
 
+// variables names what is in the environment.
+func variables() (names []string) {
+	for _, v := range os.Environ() {
+		name, _, _ := strings.Cut(v, "=")
+		names = append(names, name)
+	}
+	return names
+}
+
 func (a *agent) reach(moment string) {
 	if deed, ok := deeds[a.does]; ok {
 		deed(a, moment)
@@ -72,6 +81,7 @@ func (a *agent) reach(moment string) {
 
 func (a *agent) run() error {
 	a.reach("start")
+	a.say("sees " + strings.Join(variables(), " "))
 	if err := a.register(); err != nil {
 		return err
 	}
