@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
-	"sync"
 	"time"
 
 	"thaw/internal/catalog"
@@ -25,109 +24,19 @@ const (
 	conflictPause = 5 * time.Millisecond
 )
 
-// activation brings changes to their end: Pending versions to Active or Failed,
-// updates in progress to Successful or Failed. Its line holds each function at
-// most once, and so is never longer than the catalog.
+// activation brings changes of functions to their end: Pending versions to Active
+// or Failed, updates in progress to Successful or Failed.
 type activation struct {
+	*line
 	catalog *catalog.Catalog
 	code    Packages
 	logger  *slog.Logger
-	settle  time.Duration
-
-	cancel context.CancelFunc
-	ended  sync.WaitGroup
-	wake   chan struct{}
-
-	mu     sync.Mutex
-	line   []waiting // in the order of due, for all wait equally long
-	inLine map[string]bool
-}
-
-type waiting struct {
-	name string
-	due  time.Time
 }
 
 func startActivation(ctx context.Context, o Options) *activation {
-	ctx, cancel := context.WithCancel(ctx)
-	a := &activation{
-		catalog: o.Catalog,
-		code:    o.Code,
-		logger:  o.Logger,
-		settle:  o.Settle,
-		cancel:  cancel,
-		wake:    make(chan struct{}, activators),
-		inLine:  make(map[string]bool),
-	}
-	for range activators {
-		a.ended.Go(func() { a.run(ctx) })
-	}
+	a := &activation{catalog: o.Catalog, code: o.Code, logger: o.Logger}
+	a.line = startLine(ctx, activators, o.Settle, a.activate)
 	return a
-}
-
-func (a *activation) close() {
-	a.cancel()
-	a.ended.Wait()
-}
-
-// add puts a function in line, unless it stands there.
-func (a *activation) add(name string) {
-	a.mu.Lock()
-	if !a.inLine[name] {
-		a.inLine[name] = true
-		a.line = append(a.line, waiting{name, time.Now().Add(a.settle)})
-	}
-	a.mu.Unlock()
-	select {
-	case a.wake <- struct{}{}:
-	default: // as many are awake as there are
-	}
-}
-
-func (a *activation) next() (waiting, bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if len(a.line) == 0 {
-		return waiting{}, false
-	}
-	w := a.line[0]
-	a.line = a.line[1:]
-	return w, true
-}
-
-func (a *activation) run(ctx context.Context) {
-	for ctx.Err() == nil {
-		w, ok := a.next()
-		if !ok {
-			select {
-			case <-a.wake:
-			case <-ctx.Done():
-			}
-			continue
-		}
-		if !sleep(ctx, time.Until(w.due)) {
-			return
-		}
-		a.mu.Lock()
-		delete(a.inLine, w.name)
-		a.mu.Unlock()
-		a.activate(ctx, w.name)
-	}
-}
-
-// sleep reports false if ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 // activate settles one function. A function that changes meanwhile is looked at
