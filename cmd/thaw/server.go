@@ -329,6 +329,7 @@ func (s *server) openPools(ctx context.Context) error {
 	s.onClose(func(context.Context) error { cancel(); return nil })
 	s.control, err = control.Open(ctx, control.Options{
 		Catalog: s.catalog, Code: s.code, Scope: s.config.Scope,
+		Quotas:            control.Quotas{Concurrency: s.config.AccountConcurrency},
 		RuntimeVersionARN: s.runtimes.VersionARN, Logger: s.logger,
 	})
 	if err != nil {

@@ -74,7 +74,13 @@ func (c *Control) changeAlias(ctx context.Context, ref lambda.Ref, name string, 
 			return err
 		}
 		a.RevisionID = lambda.NewUUID()
-		return c.checkRoute(f, a)
+		if err := c.checkRoute(f, a); err != nil {
+			return err
+		}
+		if _, provisioned := lambda.Find(f.Configs.Provisioned, name); provisioned {
+			return checkProvisionable(f, a)
+		}
+		return nil
 	})
 	if err != nil {
 		return AliasView{}, err
@@ -178,6 +184,7 @@ func (c *Control) DeleteAlias(ctx context.Context, ref lambda.Ref, name string) 
 	}
 	_, err = c.change(ctx, ref, func(f *lambda.Function) error {
 		f.Aliases = slices.DeleteFunc(slices.Clone(f.Aliases), func(a lambda.Alias) bool { return a.Name == name })
+		f.Configs.Drop(name)
 		return nil
 	})
 	return err

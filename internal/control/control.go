@@ -26,6 +26,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	"thaw/internal/catalog"
@@ -53,10 +54,12 @@ type Quotas struct {
 	// CodeStorage is the sum of the zipped sizes of all versions of functions and
 	// layers, in bytes.
 	CodeStorage int64
+	// Concurrency is how many invocations may run at one time.
+	Concurrency int
 }
 
 // DefaultQuotas are the service's, from its developer guide.
-var DefaultQuotas = Quotas{CodeStorage: 75 << 30}
+var DefaultQuotas = Quotas{CodeStorage: 75 << 30, Concurrency: lambda.DefaultAccountConcurrency}
 
 // Options configures Open.
 type Options struct {
@@ -82,6 +85,9 @@ type Control struct {
 	versionARN func(runtime string) string
 	activation *activation
 	collection *collection
+	// claiming is held while a function's claim on the account's concurrency
+	// changes: what is left of it depends on all functions.
+	claiming sync.Mutex
 }
 
 // Open starts the background activation.
@@ -94,6 +100,9 @@ func Open(ctx context.Context, o Options) (*Control, error) {
 	}
 	if o.Quotas.CodeStorage == 0 {
 		o.Quotas.CodeStorage = DefaultQuotas.CodeStorage
+	}
+	if o.Quotas.Concurrency == 0 {
+		o.Quotas.Concurrency = DefaultQuotas.Concurrency
 	}
 	if o.RuntimeVersionARN == nil {
 		o.RuntimeVersionARN = func(runtime string) string { return runtimeVersionARN(o.Scope, runtime) }
@@ -191,11 +200,15 @@ func (c *Control) resolveLatest(ref lambda.Ref) error {
 		return err
 	}
 	if ref.Qualifier != "" && ref.Qualifier != lambda.Latest {
-		return lambda.Errorf(lambda.CodeInvalidParameterValue,
-			"This operation is permitted on Lambda functions only. Aliases and versions do not support this operation. "+
-				"Please specify either a function name or an unqualified function ARN.")
+		return functionsOnly()
 	}
 	return nil
+}
+
+func functionsOnly() error {
+	return lambda.Errorf(lambda.CodeInvalidParameterValue,
+		"This operation is permitted on Lambda functions only. Aliases and versions do not support this operation. "+
+			"Please specify either a function name or an unqualified function ARN.")
 }
 
 func (c *Control) notFound(ref lambda.Ref) error {
@@ -243,7 +256,14 @@ func (c *Control) admit(f *lambda.Function, revisionID string) error {
 // version of a function or layer counts with its whole size, as it does in the
 // service. replaced is what the change takes away.
 func (c *Control) checkStorage(added, replaced int64) error {
-	total := added - replaced
+	if c.codeSize()+added-replaced > c.quotas.CodeStorage {
+		return lambda.Errorf(lambda.CodeCodeStorageExceeded, "Code storage limit exceeded.")
+	}
+	return nil
+}
+
+// codeSize is the sum of all that is kept, in bytes.
+func (c *Control) codeSize() (total int64) {
 	for _, r := range c.catalog.Layers() {
 		for i := range r.Layer.Versions {
 			total += r.Layer.Versions[i].Code.Size
@@ -255,10 +275,7 @@ func (c *Control) checkStorage(added, replaced int64) error {
 			total += r.Function.Versions[i].Code.Size
 		}
 	}
-	if total > c.quotas.CodeStorage {
-		return lambda.Errorf(lambda.CodeCodeStorageExceeded, "Code storage limit exceeded.")
-	}
-	return nil
+	return total
 }
 
 // keep adds code, once it is clear that it would not exceed the quota: unpacking

@@ -15,9 +15,6 @@ const (
 	creatingCode   = "Creating"
 )
 
-// maxTags bounds the tags of a function.
-const maxTags = 50
-
 // CreateFunctionInput is a new function.
 type CreateFunctionInput struct {
 	// Name is the bare name, or a partial or whole ARN.
@@ -100,8 +97,8 @@ func (c *Control) newFunction(ctx context.Context, layers *attachment, name stri
 	if in.PackageType != "" && in.PackageType != "Zip" {
 		return nil, lambda.Errorf(lambda.CodeInvalidParameterValue, "PackageType %s is not supported by this server.", in.PackageType)
 	}
-	if len(in.Tags) > maxTags {
-		return nil, lambda.Errorf(lambda.CodeInvalidParameterValue, "Number of tags exceeds resource tag limit.")
+	if err := checkTags(in.Tags); err != nil {
+		return nil, err
 	}
 	now := time.Now()
 	f := &lambda.Function{

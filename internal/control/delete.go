@@ -58,6 +58,7 @@ func (c *Control) deleteVersion(ctx context.Context, ref lambda.Ref) error {
 			return err
 		}
 		f.Versions = slices.DeleteFunc(f.Versions, func(v lambda.Version) bool { return v.Number == number })
+		f.Configs.Drop(number)
 		return nil
 	})
 	if err == nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"strings"
 	"time"
@@ -40,6 +41,7 @@ type Control interface {
 	Versions
 	Aliases
 	Layers
+	Configs
 }
 
 // Invoker runs invocations. Package invoke implements it.
@@ -133,6 +135,7 @@ func New(o Options) *Handler {
 		model.OpListLayerVersions:           h.listLayerVersions,
 		model.OpDeleteLayerVersion:          h.deleteLayerVersion,
 	}
+	maps.Copy(h.operations, h.configOperations())
 	return h
 }
 

@@ -1,0 +1,19 @@
+package control
+
+import "context"
+
+// Account is what an account may use, and what it uses.
+type Account struct {
+	Quotas
+	// Unreserved is the concurrency that no function has claimed.
+	Unreserved int
+	// CodeSize is the sum of the zipped sizes of all versions of functions and
+	// layers, in bytes.
+	CodeSize  int64
+	Functions int
+}
+
+// Account shows the account.
+func (c *Control) Account(context.Context) (Account, error) {
+	return Account{Quotas: c.quotas, Unreserved: c.unclaimed(""), CodeSize: c.codeSize(), Functions: len(c.catalog.Functions())}, nil
+}
