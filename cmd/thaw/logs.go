@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	sdk "github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/smithy-go"
@@ -25,6 +27,9 @@ const (
 	// followOverlap is how far each look goes back behind the newest line: lines of
 	// several environments do not come in quite in the order of their times.
 	followOverlap = 500 * time.Millisecond
+	// followDelay is how late a line may come, by the time that it has. With a filter
+	// nothing else tells what need not be searched again.
+	followDelay = time.Minute
 	// followCheck is how often it is asked whether the function is still there.
 	followCheck = 2 * time.Second
 )
@@ -123,6 +128,7 @@ type logReader struct {
 	group     string    // empty until it is known
 	from      time.Time // nothing earlier is shown
 	newest    time.Time // of the lines that were read
+	looked    time.Time // when the server last had nothing more, by its own clock
 	// seen is the lines read that are not older than followOverlap, and some older
 	// ones, until there are enough to forget.
 	seen   map[string]time.Time
@@ -198,19 +204,20 @@ func (r *logReader) look(ctx context.Context, show func(logEvent) error) error {
 	if r.filter != "" {
 		in.FilterPattern = &r.filter
 	}
-	start := r.newest.Add(-followOverlap)
-	if start.Before(r.from) {
-		start = r.from
-	}
+	start := latest(r.from, r.newest.Add(-followOverlap), r.looked.Add(-followDelay))
 	if start.After(time.UnixMilli(0)) {
 		in.StartTime = aws.Int64(start.UnixMilli())
 	}
+	var asked time.Time
 	for pages := cloudwatchlogs.NewFilterLogEventsPaginator(r.logs, in); pages.HasMorePages(); {
 		page, err := pages.NextPage(ctx)
 		if notFound(err) {
 			return nil
 		} else if err != nil {
 			return err
+		}
+		if at, ok := middleware.GetServerTime(page.ResultMetadata); ok && asked.IsZero() {
+			asked = at // of the first page: what comes behind its back is there the next time
 		}
 		for i := range page.Events {
 			e := &page.Events[i]
@@ -223,8 +230,11 @@ func (r *logReader) look(ctx context.Context, show func(logEvent) error) error {
 			}
 		}
 	}
+	r.looked = latest(r.looked, asked)
 	return nil
 }
+
+func latest(times ...time.Time) time.Time { return slices.MaxFunc(times, time.Time.Compare) }
 
 // first notes a line and tells whether it is new.
 func (r *logReader) first(id string, at time.Time) bool {
