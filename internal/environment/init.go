@@ -63,7 +63,10 @@ func (e *Environment) init(ctx context.Context, phase string) (failed *failure, 
 		return nil, err
 	}
 	names := e.findExtensions()
-	l := e.newLife(phase, names)
+	l, err := e.newLife(phase, names)
+	if err != nil {
+		return nil, err
+	}
 	e.stream.Emit(telemetry.InitStart{
 		InitializationType: e.opts.InitType, Phase: phase,
 		RuntimeVersion: e.opts.Runtime.Version, RuntimeVersionARN: e.opts.Runtime.VersionARN,

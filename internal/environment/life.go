@@ -64,7 +64,9 @@ type extension struct {
 	capture *logs.Capture
 }
 
-func (e *Environment) newLife(phase string, extensions []string) *life {
+// newLife begins a life, unless the environment has been shut down: nobody would
+// end it.
+func (e *Environment) newLife(phase string, extensions []string) (*life, error) {
 	l := &life{env: e, phase: phase, began: time.Now(), over: make(chan struct{}), ended: make(chan struct{})}
 	l.relay = relay.New(relay.Options{Dial: e.box.Dial, Emit: e.stream.Emit, Logger: e.logger})
 	v := e.opts.Version
@@ -79,8 +81,13 @@ func (e *Environment) newLife(phase string, extensions []string) *life {
 		Metadata:       runtimeapi.Metadata{Token: e.metadataToken, AvailabilityZoneID: zoneID(e.opts.Scope.Region)},
 		Logger:         e.logger,
 	})
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.state == Down {
+		return nil, errDown
+	}
 	e.life.Store(l)
-	return l
+	return l, nil
 }
 
 // processes are what runs, as far as it is started.
