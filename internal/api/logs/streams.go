@@ -3,18 +3,24 @@ package logs
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
 
 	model "thaw/internal/awsapi/gen/logs"
+	"thaw/internal/lambda"
 	"thaw/internal/telemetry/logstore"
 )
 
 const byLastEvent = "LastEventTime"
 
 func (h *Handler) createStream(in *model.CreateLogStreamRequest) error {
-	return h.Store.CreateStream(*in.LogGroupName, *in.LogStreamName)
+	err := h.Store.CreateStream(*in.LogGroupName, *in.LogStreamName)
+	if errors.Is(err, logstore.ErrTooManyStreams) {
+		return lambda.Errorf(codeLimitExceeded, "The log group has as many log streams as it may have without events in them.")
+	}
+	return err
 }
 
 func (h *Handler) deleteStream(in *model.DeleteLogStreamRequest) error {

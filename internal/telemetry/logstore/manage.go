@@ -184,8 +184,11 @@ func (s *Store) using(name string, do func(*group) error) error {
 // CreateStream makes an empty stream.
 func (s *Store) CreateStream(in, name string) error {
 	return s.using(in, func(g *group) error {
-		if g.streams[name] != nil {
+		switch {
+		case g.streams[name] != nil:
 			return ErrStreamExists
+		case g.crowded():
+			return ErrTooManyStreams
 		}
 		return g.note(s.now().UnixMilli(), func(buf []byte) ([]byte, error) {
 			buf, _, err := g.encodeStream(buf, name, s.now().UnixMilli())
@@ -213,6 +216,16 @@ func (s *Store) DeleteStream(in, name string) error {
 	})
 }
 
+// crowded tells whether no empty stream is made any more: there are too many, or a
+// segment is full of what is no event. The next one is named by its first event, so
+// that it cannot be begun without one.
+func (g *group) crowded() bool {
+	if len(g.streams) >= maxStreams {
+		return true
+	}
+	return g.file != nil && g.active().Count == 0 && g.active().Size >= g.store.opts.SegmentBytes
+}
+
 // note writes what is no event.
 func (g *group) note(now int64, encode func([]byte) ([]byte, error)) (err error) {
 	defer func() {
@@ -220,7 +233,7 @@ func (g *group) note(now int64, encode func([]byte) ([]byte, error)) (err error)
 			g.unload()
 		}
 	}()
-	if g.file == nil {
+	if g.file == nil || g.full(now) {
 		if err := g.rotate(now); err != nil {
 			return err
 		}

@@ -122,6 +122,56 @@ func TestStreams(t *testing.T) {
 	}
 }
 
+// TestStreamsAreBounded: who may create streams cannot fill memory and disk with
+// them.
+func TestStreamsAreBounded(t *testing.T) {
+	s := open(t, logstore.Options{Dir: filepath.Join(t.TempDir(), "logs")})
+	if err := s.CreateGroup(logstore.Group{Name: group}); err != nil {
+		t.Fatal(err)
+	}
+	const most = 10_000
+	for i := range most {
+		if err := s.CreateStream(group, fmt.Sprint(i)); err != nil {
+			t.Fatalf("stream %d: %v", i, err)
+		}
+	}
+	if err := s.CreateStream(group, "more"); !errors.Is(err, logstore.ErrTooManyStreams) {
+		t.Errorf("one more: %v", err)
+	}
+	s.Append(group, "environment", start, "an environment is not kept from its log")
+	settle(t, s)
+	if streams, err := s.Streams(group); err != nil || len(streams) != most+1 {
+		t.Errorf("%d streams %v", len(streams), err)
+	}
+}
+
+// TestStreamsThatComeAndGo: what is told of streams counts as events do.
+func TestStreamsThatComeAndGo(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "logs")
+	s := open(t, logstore.Options{Dir: dir, GroupBytes: 64 << 10, SegmentBytes: 8 << 10})
+	s.Append(group, "e", start, "event")
+	settle(t, s)
+	full := 0
+	for i := range 3000 {
+		err := s.CreateStream(group, "comes and goes")
+		switch {
+		case err == nil:
+			if err := s.DeleteStream(group, "comes and goes"); err != nil {
+				t.Fatal(err)
+			}
+		case errors.Is(err, logstore.ErrTooManyStreams):
+			full++
+			s.Append(group, "e", start.Add(time.Duration(i)), "event")
+			settle(t, s)
+		default:
+			t.Fatal(err)
+		}
+	}
+	if size := diskUse(t, dir); size > 96<<10 || full == 0 || full > 300 {
+		t.Errorf("%d bytes on disk, %d times full", size, full)
+	}
+}
+
 // TestManyGroups: memory and open files are those of LoadedGroups, whatever the
 // number of groups that log.
 func TestManyGroups(t *testing.T) {

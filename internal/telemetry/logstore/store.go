@@ -51,16 +51,20 @@ const (
 	// eventOverhead is charged for each event beside its text, so that a flood of
 	// empty lines is bounded too.
 	eventOverhead = 128
+	// maxStreams is how many streams a group may have for another to be created in
+	// it without an event. Each is kept in memory, and functions may create them.
+	maxStreams = 10_000
 )
 
 // Errors that callers tell apart.
 var (
-	ErrNoGroup      = errors.New("no such log group")
-	ErrNoStream     = errors.New("no such log stream")
-	ErrGroupExists  = errors.New("the log group exists")
-	ErrStreamExists = errors.New("the log stream exists")
-	ErrProtected    = errors.New("the log group is protected against deletion")
-	errClosed       = errors.New("the log store is closed")
+	ErrNoGroup        = errors.New("no such log group")
+	ErrNoStream       = errors.New("no such log stream")
+	ErrGroupExists    = errors.New("the log group exists")
+	ErrStreamExists   = errors.New("the log stream exists")
+	ErrTooManyStreams = errors.New("the log group has too many streams")
+	ErrProtected      = errors.New("the log group is protected against deletion")
+	errClosed         = errors.New("the log store is closed")
 )
 
 // Event is one event of a group.
