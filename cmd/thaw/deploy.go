@@ -383,7 +383,9 @@ func (d *deployer) update(ctx context.Context, code []byte, current *sdk.GetFunc
 			return err
 		}
 	}
-	if digest := sha256.Sum256(code); base64.StdEncoding.EncodeToString(digest[:]) == aws.ToString(current.CodeSha256) {
+	digest := sha256.Sum256(code)
+	sameArch := len(current.Architectures) == 0 || d.arch == string(current.Architectures[0]) // it goes with the code
+	if sameArch && base64.StdEncoding.EncodeToString(digest[:]) == aws.ToString(current.CodeSha256) {
 		d.progress.step("the code of %s is the same", d.name)
 	} else {
 		d.progress.step("updating the code of %s (%d bytes)", d.name, len(code))

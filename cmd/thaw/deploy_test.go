@@ -14,16 +14,18 @@ import (
 // TestDeployKeepsTheArchitecture: as all else that no flag names.
 func TestDeployKeepsTheArchitecture(t *testing.T) {
 	server, dir := startFake(t, isolate(t)), filepath.Join(t.TempDir(), "hello")
-	for i, step := range []struct {
+	for _, step := range []struct {
 		flags []string
+		code  int
 		want  types.Architecture
 	}{
-		{[]string{"--arch", "arm64"}, types.ArchitectureArm64},
-		{nil, types.ArchitectureArm64},
-		{[]string{"--arch", "x86_64"}, types.ArchitectureX8664},
-		{nil, types.ArchitectureX8664},
+		{[]string{"--arch", "arm64"}, 0, types.ArchitectureArm64},
+		{nil, 1, types.ArchitectureArm64},
+		{[]string{"--arch", "x86_64"}, 2, types.ArchitectureX8664},
+		{nil, 3, types.ArchitectureX8664},
+		{[]string{"--arch", "arm64"}, 3, types.ArchitectureArm64}, // of the same code
 	} {
-		writeFile(t, filepath.Join(dir, "handler.py"), fmt.Sprintf("def handler(event, context):\n    return %d\n", i))
+		writeFile(t, filepath.Join(dir, "handler.py"), fmt.Sprintf("def handler(event, context):\n    return %d\n", step.code))
 		if _, stderr, code := runVerb(t, "", append([]string{"deploy", dir}, step.flags...)...); code != exitOK {
 			t.Fatal(stderr)
 		}
