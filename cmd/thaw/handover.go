@@ -107,6 +107,20 @@ func (s *successor) become() error {
 	return fmt.Errorf("become %s: %w", s.program, unix.Exec(s.program, os.Args, environ))
 }
 
+// finish ends all parts. One that ends badly, for a full disk, say, does not keep
+// the next program from being gone on as: it starts as after a crash.
+func (s *server) finish(ctx context.Context, next *successor, err error) error {
+	closeErr := s.close(ctx)
+	if err == nil && next != nil && closeErr != nil {
+		s.logger.Error("the server goes on as the next program, and not all of it has ended well", "error", closeErr)
+		return nil
+	}
+	if err = errors.Join(err, closeErr); err == nil {
+		s.logger.Info("stopped")
+	}
+	return err
+}
+
 // notifyManager tells a service manager, if one asks for it, how the server is; see
 // sd_notify(3).
 func notifyManager(state string) error {

@@ -1,9 +1,14 @@
 package main
 
 import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
 	"net"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -84,6 +89,37 @@ func TestSuccessorMustRun(t *testing.T) {
 	for _, program := range []string{"/bin/false", filepath.Join(t.TempDir(), "missing")} {
 		if _, err := newSuccessor(t.Context(), program, listener); err == nil {
 			t.Errorf("%s is taken", program)
+		}
+	}
+}
+
+// TestEndingBadly: a part that cannot be ended well does not cost the clients their
+// server.
+func TestEndingBadly(t *testing.T) {
+	full, other := errors.New("no space left on device"), errors.New("serve: broken")
+	for _, test := range []struct {
+		name       string
+		close, err error
+		next       *successor
+		want       error
+	}{
+		{"going on, well", nil, nil, &successor{}, nil},
+		{"going on, badly", full, nil, &successor{}, nil},
+		{"ending, well", nil, nil, nil, nil},
+		{"ending, badly", full, nil, nil, full},
+		{"failing", nil, other, &successor{}, other},
+		{"failing, badly", full, other, nil, other},
+	} {
+		var log bytes.Buffer
+		s := &server{logger: slog.New(slog.NewTextHandler(&log, nil))}
+		s.onClose(func(context.Context) error { return test.close })
+		err := s.finish(t.Context(), test.next, test.err)
+		if !errors.Is(err, test.want) || test.want == nil && err != nil {
+			t.Errorf("%s: %v, want %v", test.name, err, test.want)
+		}
+		told := test.close == nil || err != nil || strings.Contains(log.String(), test.close.Error())
+		if !told {
+			t.Errorf("%s: nobody is told: %s", test.name, log.String())
 		}
 	}
 }

@@ -76,10 +76,7 @@ func serve(ctx context.Context, c Config, logger *slog.Logger) (next *successor,
 	defer s.endFollowing()
 	defer func() {
 		// Ends even if the stop itself was interrupted; each part has its own limit.
-		err = errors.Join(err, s.close(context.WithoutCancel(ctx)))
-		if err == nil {
-			logger.Info("stopped")
-		}
+		err = s.finish(context.WithoutCancel(ctx), next, err)
 	}()
 	_, handed := inheritedSocket(os.Getenv, os.Getpid())
 	listener, err := listen(c)
