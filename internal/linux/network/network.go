@@ -4,6 +4,7 @@
 package network
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -24,7 +25,7 @@ func Inside(namespace *os.File, f func() error) error {
 		return fmt.Errorf("open own network namespace: %w", err)
 	}
 	defer unix.Close(outside)
-	if err := unix.Setns(int(namespace.Fd()), unix.CLONE_NEWNET); err != nil {
+	if err := enter(namespace); err != nil {
 		runtime.UnlockOSThread()
 		return fmt.Errorf("enter network namespace: %w", err)
 	}
@@ -35,6 +36,18 @@ func Inside(namespace *os.File, f func() error) error {
 	}
 	runtime.UnlockOSThread()
 	return err
+}
+
+// enter moves the calling thread into a namespace. Its descriptor is held
+// meanwhile: somebody may close it, and its number may be another namespace's then.
+func enter(namespace *os.File) error {
+	raw, err := namespace.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var entered error
+	err = raw.Control(func(fd uintptr) { entered = unix.Setns(int(fd), unix.CLONE_NEWNET) })
+	return errors.Join(err, entered)
 }
 
 // Loopback brings up the loopback interface of a namespace and gives it a
