@@ -8,12 +8,11 @@ import (
 	"thaw/internal/lambda"
 )
 
-// maxTags bounds the tags of a resource, and the sizes those of a tag, in
-// characters, from the service's documentation.
+// maxTags bounds the tags of a resource. What a tag may be is in the model, but for
+// the prefix that is the service's own.
 const (
-	maxTags     = 50
-	maxTagKey   = 128
-	maxTagValue = 256
+	maxTags        = 50
+	reservedPrefix = "aws:"
 )
 
 // TagResource adds tags to a resource, which an ARN names.
@@ -93,20 +92,15 @@ func (c *Control) taggable(arn string) (lambda.Ref, error) {
 	}
 }
 
-// checkTags holds all tags of a resource against the limits. The texts but for the
-// first are this server's.
+// checkTags holds all tags of a resource against the rules. The second text is
+// this server's.
 func checkTags(tags map[string]string) error {
 	if len(tags) > maxTags {
 		return lambda.Errorf(lambda.CodeInvalidParameterValue, "Number of tags exceeds resource tag limit.")
 	}
-	for key, value := range tags {
-		switch n := len([]rune(key)); {
-		case n == 0 || n > maxTagKey:
-			return lambda.Errorf(lambda.CodeInvalidParameterValue, "Tag keys must have 1 to %d characters.", maxTagKey)
-		case len([]rune(value)) > maxTagValue:
-			return lambda.Errorf(lambda.CodeInvalidParameterValue, "The value of the tag %s must have at most %d characters.", key, maxTagValue)
-		case strings.HasPrefix(strings.ToLower(key), "aws:"):
-			return lambda.Errorf(lambda.CodeInvalidParameterValue, "Tag keys that begin with aws: are reserved.")
+	for key := range tags {
+		if strings.HasPrefix(strings.ToLower(key), reservedPrefix) {
+			return lambda.Errorf(lambda.CodeInvalidParameterValue, "Tag keys that begin with %s are reserved.", reservedPrefix)
 		}
 	}
 	return nil
