@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -243,5 +244,51 @@ func TestTooLargeOfClients(t *testing.T) {
 			}
 			s.state(t, name)
 		})
+	}
+}
+
+// TestSlowStartOfRuntimes: modules and classes that do not come to an end of their
+// being loaded are cut off after ten seconds, and then at the function's timeout.
+func TestSlowStartOfRuntimes(t *testing.T) {
+	s := shared(t)
+	java := managed(t, "java")[0]
+	all := map[string]spec{
+		"python": {runtime: python(t), handler: "m.handler", zip: zipFiles(t, map[string]string{"m.py": "import time\nprint('loading', flush=True)\ntime.sleep(100)\n"})},
+		"node":   {runtime: node(t), handler: "m.handler", zip: zipFiles(t, map[string]string{"m.mjs": "console.log('loading');\nawait new Promise((resolve) => setTimeout(resolve, 100000));\n"})},
+		"java":   {runtime: java, handler: "app.Slow::handle", zip: javaClasses(t, java), memory: 512},
+	}
+	type ending struct {
+		language string
+		answer   answer
+		err      error
+	}
+	endings := make(chan ending, len(all))
+	for language, sp := range all {
+		sp.timeout = 2
+		s.deployLogged(t, "slow-"+language, sp)
+		go func() { // beside each other, because each takes its twelve seconds
+			a, err := s.tryInvoke(t.Context(), "slow-"+language, map[string]any{})
+			endings <- ending{language, a, err}
+		}()
+	}
+	for range all {
+		e := <-endings
+		if e.err != nil {
+			t.Errorf("%s: %v", e.language, e.err)
+			continue
+		}
+		want := functionError{ErrorType: "Sandbox.Timedout", ErrorMessage: "RequestId: " + e.answer.RequestID + " Error: Task timed out after 2.00 seconds"}
+		if diff := cmp.Diff(want, e.answer.failed(t)); diff != "" {
+			t.Errorf("%s: answer (-want +got):\n%s", e.language, diff)
+		}
+		if e.answer.Took < 12*time.Second || e.answer.Took > 16*time.Second {
+			t.Errorf("%s: it took %v, want 10 s of init and 2 s of invocation", e.language, e.answer.Took)
+		}
+		name := "slow-" + e.language
+		s.wantLogged(t, name, `INIT_REPORT Init Duration: (9999|10\d\d\d)\.\d\d ms\tPhase: init\tStatus: timeout\n`)
+		s.wantLogged(t, name, `Task timed out after 2.00 seconds\n\nEND RequestId: .*\nREPORT RequestId: .*\tStatus: timeout\n`)
+		if e.language != "java" {
+			s.wantLogged(t, name, `(?s)loading.*loading`)
+		}
 	}
 }

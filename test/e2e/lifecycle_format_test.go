@@ -12,10 +12,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// deployJSON deploys a function that logs in JSON, from these levels on.
-func (s *server) deployJSON(t *testing.T, name string, sp spec, system types.SystemLogLevel, application types.ApplicationLogLevel) {
+// logJSON makes a function log in JSON, from these levels on.
+func (s *server) logJSON(t *testing.T, name string, system types.SystemLogLevel, application types.ApplicationLogLevel) {
 	t.Helper()
-	s.deployLogged(t, name, sp)
 	_, err := s.client.UpdateFunctionConfiguration(t.Context(), &lambda.UpdateFunctionConfigurationInput{
 		FunctionName: &name, LoggingConfig: &types.LoggingConfig{
 			LogFormat: types.LogFormatJson, SystemLogLevel: system, ApplicationLogLevel: application,
@@ -79,7 +78,8 @@ func TestJSONLogOfFailures(t *testing.T) {
 		} {
 			t.Run(language+" "+string(tc.level), func(t *testing.T) {
 				name := "levels-" + language + "-" + strings.ToLower(string(tc.level))
-				s.deployJSON(t, name, sp, tc.level, types.ApplicationLogLevelFatal)
+				s.deployLogged(t, name, sp)
+				s.logJSON(t, name, tc.level, types.ApplicationLogLevelFatal)
 				for _, e := range events {
 					s.invoke(t, name, e)
 				}
@@ -115,7 +115,8 @@ func TestJSONLogOfInit(t *testing.T) {
 		"node":   {runtime: node(t), handler: "index.absent", zip: source(t, "node/echo"), timeout: 10},
 	} {
 		name := "no-init-" + language
-		s.deployJSON(t, name, sp, types.SystemLogLevelWarn, types.ApplicationLogLevelFatal)
+		s.deployLogged(t, name, sp)
+		s.logJSON(t, name, types.SystemLogLevelWarn, types.ApplicationLogLevelFatal)
 		if e := s.invoke(t, name, map[string]any{}).failed(t); e.ErrorType != "Runtime.HandlerNotFound" {
 			t.Errorf("%s: failed with %+v", language, e)
 		}
@@ -142,10 +143,12 @@ func TestTelemetryIsNotFiltered(t *testing.T) {
 	for language, sp := range talkers(t) {
 		name := "unfiltered-" + language
 		sp.layers = []string{layer}
-		s.deployJSON(t, name, sp, types.SystemLogLevelWarn, types.ApplicationLogLevelError)
+		t.Cleanup(func() { s.forgetLog(t, name) })
+		s.deployKeeping(t, name, sp)
+		s.logJSON(t, name, types.SystemLogLevelWarn, types.ApplicationLogLevelError)
 		s.invoke(t, name, map[string]any{})
-		s.invoke(t, name, map[string]any{}) // by now the first one's records are delivered
-		s.eventuallyLogged(t, name, `agent: telemetry .*"platform.report"`)
+		s.remove(t, name)
+		s.eventuallyLogged(t, name, `agent: event .*SHUTDOWN`)
 		log, err := s.log(t, name)
 		if err != nil {
 			t.Fatal(err)

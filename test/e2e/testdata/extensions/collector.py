@@ -24,11 +24,16 @@ def call(method, path, body=None, **headers):
         return res.headers, res.read().decode()
 
 
+reported = threading.Event()
+
+
 def take(listener):
     while True:
         conn, _ = listener.accept()
         for line in conn.makefile(encoding="utf-8"):
             say("record " + line.rstrip("\n"))
+            if json.loads(line)["type"] == "platform.report":
+                reported.set()
 
 
 def main():
@@ -48,6 +53,7 @@ def main():
         _, answer = call("GET", "/2020-01-01/extension/event/next", **me)
         say("event " + answer)
         if json.loads(answer)["eventType"] == "SHUTDOWN":
+            reported.wait(1.5)  # nobody tells whether what was sent has been read
             sys.exit(0)
 
 
