@@ -123,17 +123,34 @@ func (p *Packages) findOld() error {
 // Add checks and unpacks a zip and keeps both. What is wrong with the zip is
 // told as *lambda.Error. When it returns, the zip is durable, and both are held
 // until Release: so the caller has the time to name the package somewhere.
-func (p *Packages) Add(ctx context.Context, zip []byte) (_ lambda.Code, err error) {
-	if len(zip) == 0 {
-		return lambda.Code{}, errEmptyZip()
-	}
+func (p *Packages) Add(ctx context.Context, zip []byte) (lambda.Code, error) {
 	if int64(len(zip)) > p.limits.Zipped {
 		return lambda.Code{}, p.limits.errZipped()
 	}
-	sum := sha256.Sum256(zip)
-	digest := hex.EncodeToString(sum[:])
+	return p.add(ctx, bytes.NewReader(zip), int64(len(zip)))
+}
+
+// AddFetched is Add for a zip that did not come in a request: it may be as large
+// as what it unpacks to. It must not change meanwhile.
+func (p *Packages) AddFetched(ctx context.Context, zip io.ReaderAt, size int64) (lambda.Code, error) {
+	if size > p.limits.Unzipped {
+		return lambda.Code{}, p.limits.errUnzipped()
+	}
+	return p.add(ctx, zip, size)
+}
+
+func (p *Packages) add(ctx context.Context, zip io.ReaderAt, size int64) (_ lambda.Code, err error) {
+	if size == 0 {
+		return lambda.Code{}, errEmptyZip()
+	}
+	hash := sha256.New()
+	if _, err := io.Copy(hash, io.NewSectionReader(zip, 0, size)); err != nil {
+		return lambda.Code{}, fmt.Errorf("read package: %w", err)
+	}
+	sum := hash.Sum(nil)
+	digest := hex.EncodeToString(sum)
 	from := func(context.Context) (archive, error) {
-		return archive{ReaderAt: bytes.NewReader(zip), size: int64(len(zip))}, nil
+		return archive{ReaderAt: zip, size: size}, nil
 	}
 	p.hold(digest)
 	defer func() {
@@ -144,14 +161,14 @@ func (p *Packages) Add(ctx context.Context, zip []byte) (_ lambda.Code, err erro
 	if err := p.ensure(ctx, digest, from); err != nil {
 		return lambda.Code{}, err
 	}
-	if _, _, err := p.blobs.Put(ctx, bytes.NewReader(zip)); err != nil {
+	if _, _, err := p.blobs.Put(ctx, io.NewSectionReader(zip, 0, size)); err != nil {
 		return lambda.Code{}, fmt.Errorf("keep package %s: %w", digest, err)
 	}
-	unzipped, err := unzippedSize(zip, p.limits)
+	unzipped, err := unzippedSize(zip, size, p.limits)
 	if err != nil {
 		return lambda.Code{}, fmt.Errorf("measure package %s: %w", digest, err)
 	}
-	return lambda.Code{SHA256: base64.StdEncoding.EncodeToString(sum[:]), Size: int64(len(zip)), Unzipped: unzipped}, nil
+	return lambda.Code{SHA256: base64.StdEncoding.EncodeToString(sum), Size: size, Unzipped: unzipped}, nil
 }
 
 // Root is the absolute path of a package's tree, made again from the zip if it

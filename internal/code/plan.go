@@ -2,7 +2,6 @@ package code
 
 import (
 	"archive/zip"
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -145,8 +144,8 @@ func checkImplied(ctx context.Context, entries []entry, index map[string]int, l 
 
 // unzippedSize sums what the entries of a zip that has been unpacked came to: what
 // its headers say, for an entry of another size is refused.
-func unzippedSize(zip []byte, l Limits) (sum int64, err error) {
-	zr, err := readDirectory(&source{r: bytes.NewReader(zip)}, int64(len(zip)), l)
+func unzippedSize(zip io.ReaderAt, size int64, l Limits) (sum int64, err error) {
+	zr, err := readDirectory(&source{r: zip}, size, l)
 	if err != nil {
 		return 0, err
 	}
