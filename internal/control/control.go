@@ -24,7 +24,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -39,6 +41,8 @@ type Packages interface {
 	// Add checks and keeps a zip, and holds it; a *lambda.Error says what is wrong
 	// with it.
 	Add(ctx context.Context, zip []byte) (lambda.Code, error)
+	// AddFetched is Add for a zip that did not come in a request.
+	AddFetched(ctx context.Context, zip io.ReaderAt, size int64) (lambda.Code, error)
 	// Acquire makes sure that the code is unpacked, ready to be mounted, and holds
 	// it.
 	Acquire(ctx context.Context, code lambda.Code) (dir string, err error)
@@ -47,6 +51,13 @@ type Packages interface {
 	// Collect removes what is neither held nor named, and tells how much of what
 	// is not named is held.
 	Collect(ctx context.Context, named func() (inUse func(sha256 string) bool)) (held int, err error)
+}
+
+// Objects fetches zips that a caller names and does not send: package s3.
+type Objects interface {
+	// Get fetches an object of at most limit bytes into a file, which the caller
+	// closes. A *lambda.Error says why there is none.
+	Get(ctx context.Context, object lambda.S3Object, limit int64) (*os.File, error)
 }
 
 // Quotas bound what an account may keep.
@@ -65,6 +76,7 @@ var DefaultQuotas = Quotas{CodeStorage: 75 << 30, Concurrency: lambda.DefaultAcc
 type Options struct {
 	Catalog *catalog.Catalog
 	Code    Packages
+	Objects Objects // nil: every zip comes in its request
 	Scope   lambda.Scope
 	Quotas  Quotas // zero members stand for DefaultQuotas
 	// Settle is how long a change is shown as in progress at least. The service
@@ -80,11 +92,16 @@ type Options struct {
 type Control struct {
 	catalog    *catalog.Catalog
 	code       Packages
+	objects    Objects
 	scope      lambda.Scope
 	quotas     Quotas
 	versionARN func(runtime string) string
 	activation *activation
 	collection *collection
+	mappings   *settling
+	// mapping is held while an event source mapping changes: each is to be the
+	// only one of its source and function.
+	mapping sync.Mutex
 	// claiming is held while a function's claim on the account's concurrency
 	// changes: what is left of it depends on all functions.
 	claiming sync.Mutex
@@ -107,9 +124,10 @@ func Open(ctx context.Context, o Options) (*Control, error) {
 	if o.RuntimeVersionARN == nil {
 		o.RuntimeVersionARN = func(runtime string) string { return runtimeVersionARN(o.Scope, runtime) }
 	}
-	c := &Control{catalog: o.Catalog, code: o.Code, scope: o.Scope, quotas: o.Quotas, versionARN: o.RuntimeVersionARN}
+	c := &Control{catalog: o.Catalog, code: o.Code, objects: o.Objects, scope: o.Scope, quotas: o.Quotas, versionARN: o.RuntimeVersionARN}
 	c.activation = startActivation(context.WithoutCancel(ctx), o)
 	c.collection = startCollection(context.WithoutCancel(ctx), o)
+	c.mappings = startSettling(context.WithoutCancel(ctx), o)
 	for _, r := range o.Catalog.Functions() {
 		if unfinished(r.Function) {
 			c.activation.add(r.Function.Name)
@@ -123,6 +141,7 @@ func Open(ctx context.Context, o Options) (*Control, error) {
 func (c *Control) Close() error {
 	c.activation.close()
 	c.collection.close()
+	c.mappings.close()
 	return nil
 }
 
@@ -282,11 +301,9 @@ func (c *Control) codeSize() (total int64) {
 // is dear. copies is how many versions will have it. release must be called with
 // the outcome of what the code is for. If that is not known, for a write that
 // failed may yet show, the code stays until the next start.
-func (c *Control) keep(ctx context.Context, name string, zip []byte, copies int, replaced int64) (code lambda.Code, release func(outcome error), err error) {
-	if err := c.checkStorage(int64(len(zip))*int64(copies), replaced); err != nil {
-		return lambda.Code{}, nil, err
-	}
-	if code, err = c.code.Add(ctx, zip); err != nil {
+func (c *Control) keep(ctx context.Context, name string, from source, copies int, replaced int64) (code lambda.Code, release func(outcome error), err error) {
+	admit := func(size int64) error { return c.checkStorage(size*int64(copies), replaced) }
+	if code, err = c.add(ctx, from, admit); err != nil {
 		return lambda.Code{}, nil, asError("keep the code", name, err)
 	}
 	return code, func(outcome error) {

@@ -20,7 +20,9 @@ type CreateFunctionInput struct {
 	// Name is the bare name, or a partial or whole ARN.
 	Name string
 	Settings
-	Zip          []byte
+	Zip []byte
+	// Object is where the zip is, if it is not given.
+	Object       lambda.S3Object
 	Architecture string // empty means x86_64
 	PackageType  string // empty means Zip
 	// Publish makes version 1 of it at once.
@@ -50,7 +52,7 @@ func (c *Control) CreateFunction(ctx context.Context, in CreateFunctionInput) (_
 	if in.Publish {
 		copies = 2
 	}
-	code, release, err := c.keep(ctx, ref.Name, in.Zip, copies, 0)
+	code, release, err := c.keep(ctx, ref.Name, source{in.Zip, in.Object}, copies, 0)
 	if err != nil {
 		return View{}, err
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync"
 	"testing"
@@ -52,6 +53,14 @@ func (p *packages) Add(_ context.Context, zip []byte) (lambda.Code, error) {
 	p.kept[code.SHA256] = true
 	p.held[code.SHA256]++
 	return code, nil
+}
+
+func (p *packages) AddFetched(ctx context.Context, zip io.ReaderAt, size int64) (lambda.Code, error) {
+	content, err := io.ReadAll(io.NewSectionReader(zip, 0, size))
+	if err != nil {
+		return lambda.Code{}, err
+	}
+	return p.Add(ctx, content)
 }
 
 func (p *packages) Release(code lambda.Code) {

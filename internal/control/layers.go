@@ -31,6 +31,8 @@ type PublishLayerInput struct {
 	// Runtimes and Architectures are what it is said to fit; nil if nothing is said.
 	Runtimes, Architectures []string
 	Zip                     []byte
+	// Object is where the zip is, if it is not given.
+	Object lambda.S3Object
 }
 
 // PublishLayerVersion makes a new version of a layer, with the next number.
@@ -38,7 +40,7 @@ func (c *Control) PublishLayerVersion(ctx context.Context, ref lambda.LayerRef, 
 	if err := c.resolveLayer(ref); err != nil {
 		return LayerView{}, err
 	}
-	code, release, err := c.keep(ctx, ref.Name, in.Zip, 1, 0)
+	code, release, err := c.keep(ctx, ref.Name, source{in.Zip, in.Object}, 1, 0)
 	if err != nil {
 		return LayerView{}, err
 	}

@@ -9,7 +9,9 @@ import (
 
 // UpdateCodeInput is new code for $LATEST.
 type UpdateCodeInput struct {
-	Zip          []byte
+	Zip []byte
+	// Object is where the zip is, if it is not given.
+	Object       lambda.S3Object
 	Architecture string // empty leaves it
 	RevisionID   string // if set, the change is refused unless it is the current one
 	// Publish makes a numbered version of the result, which is then the answer.
@@ -38,7 +40,7 @@ func (c *Control) UpdateFunctionCode(ctx context.Context, ref lambda.Ref, in Upd
 	if err := c.admit(record.Function, in.RevisionID); err != nil {
 		return View{}, err
 	}
-	code, release, err := c.keep(ctx, ref.Name, in.Zip, in.copies(), record.Function.Latest.Code.Size)
+	code, release, err := c.keep(ctx, ref.Name, source{in.Zip, in.Object}, in.copies(), record.Function.Latest.Code.Size)
 	if err != nil {
 		return View{}, err
 	}

@@ -11,7 +11,8 @@ import (
 
 func (h *Handler) createFunction(ctx context.Context, c *call) (any, error) {
 	in := c.input.(*model.CreateFunctionRequest)
-	if err := checkSource(in.Code.ZipFile, in.Code.ImageUri, in.Code.S3Bucket, in.Code.S3Key); err != nil {
+	code := codeSource{in.Code.ZipFile, in.Code.ImageUri, in.Code.S3Bucket, in.Code.S3Key, in.Code.S3ObjectVersion, in.Code.S3ObjectStorageMode}
+	if err := code.check("Please provide a source for function code."); err != nil {
 		return nil, err
 	}
 	if err := checkPublishTo(in.PublishTo); err != nil {
@@ -24,6 +25,7 @@ func (h *Handler) createFunction(ctx context.Context, c *call) (any, error) {
 		Name:         *in.FunctionName,
 		Settings:     h.createSettings(in),
 		Zip:          in.Code.ZipFile,
+		Object:       code.object(),
 		Architecture: onlyOne(in.Architectures),
 		PackageType:  text(in.PackageType),
 		Publish:      truth(in.Publish),
@@ -33,23 +35,6 @@ func (h *Handler) createFunction(ctx context.Context, c *call) (any, error) {
 		return nil, err
 	}
 	return h.configuration(view)
-}
-
-// checkSource accepts a zip in the request. The other sources are known to the
-// API and not to this server; nothing at all is the caller's mistake.
-func checkSource(zip []byte, image, bucket, key *string) error {
-	switch {
-	case image != nil:
-		return lambda.Errorf(lambda.CodeInvalidParameterValue,
-			"Container images are not supported by this server yet. Please provide the code as ZipFile instead of ImageUri.")
-	case bucket != nil || key != nil:
-		return lambda.Errorf(lambda.CodeInvalidParameterValue,
-			"Code in S3 is not supported by this server yet. Please provide the code as ZipFile instead of S3Bucket and S3Key.")
-	case zip == nil:
-		return lambda.Errorf(lambda.CodeInvalidParameterValue, "Please provide a source for function code.")
-	default:
-		return nil
-	}
 }
 
 // codeCodeSigningConfigNotFound is a modelled error of functions.
@@ -149,7 +134,8 @@ func (h *Handler) updateFunctionCode(ctx context.Context, c *call) (any, error) 
 	if in.ImageUri != nil && in.ZipFile == nil {
 		return nil, lambda.Errorf(lambda.CodeInvalidParameterValue, "Please don't provide ImageUri when updating a function with packageType Zip.")
 	}
-	if err := checkSource(in.ZipFile, in.ImageUri, in.S3Bucket, in.S3Key); err != nil {
+	code := codeSource{in.ZipFile, in.ImageUri, in.S3Bucket, in.S3Key, in.S3ObjectVersion, in.S3ObjectStorageMode}
+	if err := code.check("Please provide a source for function code."); err != nil {
 		return nil, err
 	}
 	if err := checkPublishTo(in.PublishTo); err != nil {
@@ -157,6 +143,7 @@ func (h *Handler) updateFunctionCode(ctx context.Context, c *call) (any, error) 
 	}
 	view, err := h.control.UpdateFunctionCode(ctx, ref, control.UpdateCodeInput{
 		Zip:          in.ZipFile,
+		Object:       code.object(),
 		Architecture: onlyOne(in.Architectures),
 		RevisionID:   text(in.RevisionId),
 		Publish:      truth(in.Publish),

@@ -20,12 +20,9 @@ type Layers interface {
 
 func (h *Handler) publishLayerVersion(ctx context.Context, c *call) (any, error) {
 	in := c.input.(*model.PublishLayerVersionRequest)
-	switch content := in.Content; {
-	case content.S3Bucket != nil || content.S3Key != nil:
-		return nil, lambda.Errorf(lambda.CodeInvalidParameterValue,
-			"Content in S3 is not supported by this server yet. Please provide the content as ZipFile instead of S3Bucket and S3Key.")
-	case content.ZipFile == nil:
-		return nil, lambda.Errorf(lambda.CodeInvalidParameterValue, "Please provide a source for layer content.")
+	content := codeSource{in.Content.ZipFile, nil, in.Content.S3Bucket, in.Content.S3Key, in.Content.S3ObjectVersion, in.Content.S3ObjectStorageMode}
+	if err := content.check("Please provide a source for layer content."); err != nil {
+		return nil, err
 	}
 	ref, err := h.layerRef(c.op, in.LayerName, nil)
 	if err != nil {
@@ -37,6 +34,7 @@ func (h *Handler) publishLayerVersion(ctx context.Context, c *call) (any, error)
 		Runtimes:      in.CompatibleRuntimes,
 		Architectures: in.CompatibleArchitectures,
 		Zip:           in.Content.ZipFile,
+		Object:        content.object(),
 	})
 	if err != nil {
 		return nil, err

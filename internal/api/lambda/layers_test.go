@@ -201,7 +201,7 @@ func TestLayerErrors(t *testing.T) {
 			"1 validation error detected: Value null at 'content' failed to satisfy constraint: Member must not be null"},
 		{"publish no source", "POST", "/l/versions", `{"Content":{}}`, 400, "InvalidParameterValueException", "Please provide a source for layer content."},
 		{"publish from S3", "POST", "/l/versions", `{"Content":{"S3Bucket":"bucket","S3Key":"k"}}`, 400, "InvalidParameterValueException",
-			"Content in S3 is not supported by this server yet."},
+			"This server cannot fetch objects from S3"},
 		{"publish no zip", "POST", "/l/versions", `{"Content":{"ZipFile":"AAAA"}}`, 400, "InvalidParameterValueException",
 			"Could not unzip uploaded file. Please check your file, then try to upload again."},
 		{"attach an unversioned layer", "POST", "!" + functions, createBody("f", map[string]any{"Layers": []string{layerARN + "l"}}), 400, "ValidationException",
