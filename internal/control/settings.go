@@ -65,7 +65,7 @@ func (s *Settings) apply(ctx context.Context, a *attachment, name string, v *lam
 	return nil
 }
 
-func set(to, from *string) {
+func set[T any](to, from *T) {
 	if from != nil {
 		*to = *from
 	}
