@@ -36,6 +36,7 @@ type Config struct {
 	Tracing            tracing
 	Networking         networking
 	Logging            logging
+	Sourcing           sourcing
 	StopGrace          time.Duration
 
 	LogLevel  string
@@ -112,6 +113,7 @@ socket that a service manager has opened (LISTEN_FDS) is taken instead of
 	c.Tracing.flags(cmd)
 	c.Networking.flags(cmd)
 	c.Logging.flags(cmd)
+	c.Sourcing.flags(cmd)
 	durationFlag(cmd, &c.StopGrace, "stop-grace", defaultStopGrace, time.Millisecond, time.Hour, "how long running invocations may go on when the server is told to stop")
 	f.StringVar(&c.LogLevel, "log-level", "info", "what the server logs: debug, info, warn or error")
 	f.StringVar(&c.LogFormat, "log-format", "text", "how the server logs: text or json")
@@ -148,6 +150,9 @@ func (c *Config) check() error {
 		return err
 	}
 	if err := c.Networking.check(); err != nil {
+		return err
+	}
+	if err := c.Sourcing.check(); err != nil {
 		return err
 	}
 	if c.Data == "" || c.Runtimes == "" {

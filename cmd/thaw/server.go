@@ -324,9 +324,13 @@ func (s *server) openPools(ctx context.Context) error {
 		s.pools.Changed(r.Function.Name, r.Function)
 	})
 	s.onClose(func(context.Context) error { cancel(); return nil })
+	objects, err := s.objects(ctx)
+	if err != nil {
+		return err
+	}
 	s.control, err = control.Open(ctx, control.Options{
-		Catalog: s.catalog, Code: s.code, Scope: s.config.Scope,
-		Quotas:            control.Quotas{Concurrency: s.config.AccountConcurrency},
+		Catalog: s.catalog, Code: s.code, Objects: objects, Scope: s.config.Scope,
+		Quotas:            control.Quotas{Concurrency: s.config.AccountConcurrency, CodeStorage: int64(s.config.Sourcing.StorageMiB) << 20},
 		RuntimeVersionARN: s.runtimes.VersionARN, Logger: s.logger,
 	})
 	if err != nil {
