@@ -2,10 +2,12 @@ package control
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"strings"
 
 	"thaw/internal/lambda"
+	"thaw/internal/store"
 )
 
 // maxTags bounds the tags of a resource. What a tag may be is in the model, but for
@@ -17,10 +19,14 @@ const (
 
 // TagResource adds tags to a resource, which an ARN names.
 func (c *Control) TagResource(ctx context.Context, arn string, tags map[string]string) error {
+	t, err := c.tagged(arn)
+	if err != nil {
+		return err
+	}
 	if len(tags) == 0 {
 		return lambda.Errorf(lambda.CodeInvalidParameterValue, "An error occurred and the request cannot be processed.")
 	}
-	return c.changeTags(ctx, arn, func(current map[string]string) (map[string]string, error) {
+	return t.change(ctx, func(current map[string]string) (map[string]string, error) {
 		changed := make(map[string]string, len(current)+len(tags))
 		maps.Copy(changed, current)
 		maps.Copy(changed, tags)
@@ -30,7 +36,11 @@ func (c *Control) TagResource(ctx context.Context, arn string, tags map[string]s
 
 // UntagResource takes tags away. Keys that are not there are no error.
 func (c *Control) UntagResource(ctx context.Context, arn string, keys []string) error {
-	return c.changeTags(ctx, arn, func(current map[string]string) (map[string]string, error) {
+	t, err := c.tagged(arn)
+	if err != nil {
+		return err
+	}
+	return t.change(ctx, func(current map[string]string) (map[string]string, error) {
 		changed := maps.Clone(current)
 		for _, key := range keys {
 			delete(changed, key)
@@ -41,54 +51,104 @@ func (c *Control) UntagResource(ctx context.Context, arn string, keys []string) 
 
 // ListTags shows the tags of a resource.
 func (c *Control) ListTags(_ context.Context, arn string) (map[string]string, error) {
-	ref, err := c.taggable(arn)
+	t, err := c.tagged(arn)
 	if err != nil {
 		return nil, err
 	}
-	f, err := c.function(ref, c.notFound(ref))
-	if err != nil {
-		return nil, err
-	}
-	return f.Tags, nil
+	return t.read()
 }
 
-// changeTags replaces the tags of a resource by what edit makes of them.
-func (c *Control) changeTags(ctx context.Context, arn string, edit func(map[string]string) (map[string]string, error)) error {
-	ref, err := c.taggable(arn)
-	if err != nil {
-		return err
-	}
-	_, err = c.changeConfigs(ctx, ref, c.notFound(ref), func(f *lambda.Function) (err error) {
-		f.Tags, err = edit(f.Tags)
-		return err
-	})
-	return err
+// tagged is something with tags.
+type tagged struct {
+	read   func() (map[string]string, error)
+	change func(ctx context.Context, edit tagEdit) error
 }
 
-// taggable is the function that an ARN names. Of the other resources that have
-// tags this server knows none, and says so as the service does of one that is not
+// tagEdit makes new tags of the current ones, which stay as they are.
+type tagEdit func(current map[string]string) (map[string]string, error)
+
+// tagged is what an ARN names. The pattern of ARNs has been checked. Of the kinds
+// that this server knows none of, it says so as the service does of one that is not
 // there.
-func (c *Control) taggable(arn string) (lambda.Ref, error) {
+func (c *Control) tagged(arn string) (tagged, error) {
+	missing := lambda.Errorf(lambda.CodeResourceNotFound, "The resource you requested does not exist.")
 	parts := strings.SplitN(arn, ":", 7)
 	if len(parts) < 7 {
-		return lambda.Ref{}, c.notFound(lambda.Ref{Name: arn})
+		return tagged{}, missing
 	}
-	switch kind := parts[5]; kind {
+	switch kind, name := parts[5], parts[6]; kind {
 	case "function":
-		ref, _ := lambda.ParseRef(arn)
-		if ref.Qualifier != "" {
-			return lambda.Ref{}, lambda.Errorf(lambda.CodeInvalidParameterValue,
-				"Tags on function aliases and versions are not supported. Please specify a function ARN.")
-		}
-		return ref, nil
+		return c.taggedFunction(arn)
 	case "event-source-mapping":
-		return lambda.Ref{}, lambda.Errorf(lambda.CodeResourceNotFound, "Event source mapping not found: %s", arn)
+		missing = lambda.Errorf(lambda.CodeResourceNotFound, "Event source mapping not found: %s", arn)
+		if parts[3] != c.scope.Region || parts[4] != c.scope.Account {
+			return tagged{}, missing
+		}
+		return c.taggedMapping(strings.ToLower(name), missing), nil
 	case "code-signing-config":
-		return lambda.Ref{}, lambda.Errorf(lambda.CodeResourceNotFound, "The Lambda code signing configuration %s can not be found.", arn)
+		return tagged{}, lambda.Errorf(lambda.CodeResourceNotFound, "The Lambda code signing configuration %s can not be found.", arn)
 	case "capacity-provider":
-		return lambda.Ref{}, lambda.Errorf(lambda.CodeResourceNotFound, "Capacity provider not found: %s", arn)
+		return tagged{}, lambda.Errorf(lambda.CodeResourceNotFound, "Capacity provider not found: %s", arn)
 	default:
-		return lambda.Ref{}, lambda.Errorf(lambda.CodeResourceNotFound, "The resource you requested does not exist.")
+		return tagged{}, missing
+	}
+}
+
+func (c *Control) taggedFunction(arn string) (tagged, error) {
+	ref, _ := lambda.ParseRef(arn)
+	if ref.Qualifier != "" {
+		return tagged{}, lambda.Errorf(lambda.CodeInvalidParameterValue,
+			"Tags on function aliases and versions are not supported. Please specify a function ARN.")
+	}
+	missing := c.notFound(ref)
+	return tagged{
+		read: func() (map[string]string, error) {
+			f, err := c.function(ref, missing)
+			if err != nil {
+				return nil, err
+			}
+			return f.Tags, nil
+		},
+		change: func(ctx context.Context, edit tagEdit) error {
+			_, err := c.changeConfigs(ctx, ref, missing, func(f *lambda.Function) (err error) {
+				f.Tags, err = edit(f.Tags)
+				return err
+			})
+			return err
+		},
+	}, nil
+}
+
+func (c *Control) taggedMapping(uuid string, missing error) tagged {
+	return tagged{
+		read: func() (map[string]string, error) {
+			record, ok := c.catalog.Mapping(uuid)
+			if !ok {
+				return nil, missing
+			}
+			return record.Mapping.Tags, nil
+		},
+		change: func(ctx context.Context, edit tagEdit) error {
+			for range maxTries {
+				record, ok := c.catalog.Mapping(uuid)
+				if !ok {
+					return missing
+				}
+				m := *record.Mapping
+				var err error
+				if m.Tags, err = edit(m.Tags); err != nil {
+					return err
+				}
+				_, err = c.catalog.PutMapping(ctx, &m, record.Revision)
+				if !errors.Is(err, store.ErrConflict) {
+					return err
+				}
+				if !sleep(ctx, conflictPause) {
+					return ctx.Err()
+				}
+			}
+			return lambda.Errorf(lambda.CodeResourceConflict, "The operation cannot be performed at this time. Other changes are under way.")
+		},
 	}
 }
 
