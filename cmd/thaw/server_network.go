@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -69,7 +70,7 @@ func (n *networking) check() error {
 			return usageError("--network-subnet %s: no such network can be had: its addresses are set apart", n.Subnet)
 		}
 	}
-	if _, err := iam.NewAccess(nil, n.Allow); err != nil {
+	if _, err := iam.NewAccess(iam.AccessOptions{Allowed: n.Allow}); err != nil {
 		return usageError("--function-allow %v", err)
 	}
 	return nil
@@ -145,7 +146,7 @@ type guests struct {
 
 // openGuests prepares what environments are given.
 func (s *server) openGuests(context.Context) error {
-	access, err := iam.NewAccess(s.keys, s.config.Networking.Allow)
+	access, err := iam.NewAccess(iam.AccessOptions{Keyring: s.keys, Scope: s.config.Scope, Allowed: s.config.Networking.Allow})
 	if err != nil {
 		return err
 	}
@@ -198,7 +199,9 @@ func (g *guests) session(r environment.Resident) iam.Session {
 		account = parts[4]
 	}
 	return iam.Session{
-		ARN:         "arn:" + scope.Partition + ":sts::" + account + ":assumed-role/" + role + "/" + r.Function,
-		LogGroupARN: "arn:" + scope.Partition + ":logs:" + scope.Region + ":" + scope.Account + ":log-group:" + r.Version.Logging.Group,
+		ARN:       "arn:" + scope.Partition + ":sts::" + account + ":assumed-role/" + role + "/" + r.Function,
+		Role:      r.Version.Role,
+		Function:  scope.FunctionARN(r.Function, ""),
+		StartedAt: time.Now(),
 	}
 }

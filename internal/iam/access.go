@@ -8,21 +8,40 @@ import (
 	"sync"
 	"time"
 
+	"thaw/internal/iam/policy"
 	"thaw/internal/lambda"
 )
 
-// Session is for whom a function's credentials speak.
+// Session is for whom temporary credentials of a role speak.
 type Session struct {
-	// ARN is the role that the function has assumed:
-	// "arn:aws:sts::ACCOUNT:assumed-role/ROLE/FUNCTION".
+	// ARN is the role under the session's name:
+	// "arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION".
 	ARN string
-	// LogGroupARN is of the function's own log group, without ":*" at its end.
-	LogGroupARN string
+	// Role is the role's ARN.
+	Role string
+	// Function is the ARN of the function whose session it is; empty for others'.
+	Function string
+	// ID is "ROLE-ID:SESSION", empty if nobody knows the role.
+	ID string
+	// Policy limits what the session may do; empty for no limit.
+	Policy    string
+	StartedAt time.Time
 }
 
-// Caller is who a request comes from: a user, who may do everything, or the
-// session of a function.
-type Caller struct{ Session *Session }
+// Caller is who a request comes from: a user or a session. The caller without
+// either is whoever comes to a server that asks for no signatures.
+type Caller struct {
+	Session *Session
+	User    string
+	// Temporary tells a user's temporary key.
+	Temporary bool
+}
+
+// Administrator tells who may do everything: the administrator, and anybody on a
+// server that asks for no signatures.
+func (c Caller) Administrator() bool {
+	return c.Session == nil && (c.User == "" || c.User == Administrator)
+}
 
 // callerKey is of the caller in a context.
 type callerKey struct{}
@@ -39,12 +58,34 @@ func CallerOf(ctx context.Context) (Caller, bool) {
 	return c, ok
 }
 
+// Roles knows the policies of roles.
+type Roles interface {
+	// PoliciesOf returns those of the role that a session has assumed, if the role
+	// is still there and is one that the session may speak for.
+	PoliciesOf(s *Session) []*policy.Policy
+}
+
+// AccessOptions configure an Access.
+type AccessOptions struct {
+	Keyring *Keyring
+	Scope   lambda.Scope
+	// Roles may be nil: then sessions have no policies.
+	Roles Roles
+	// Allowed are patterns of the actions that all functions may take, whatever the
+	// policies of their roles do not deny.
+	Allowed []string
+}
+
 // Access answers whose a key is and what its owner may do: the keys of the
 // keyring are users', and those of sessions are in memory only, from Open until
-// Close. Its methods may be called from any goroutine; a user's key takes no lock.
+// Close. Its methods may be called from any goroutine; the administrator's key
+// takes no lock.
 type Access struct {
 	keyring *Keyring
+	scope   lambda.Scope
+	roles   Roles
 	allowed []pattern
+	parsed  documents
 
 	mu       sync.RWMutex
 	sessions map[string]opened // by the key's ID
@@ -55,11 +96,10 @@ type opened struct {
 	session *Session
 }
 
-// NewAccess makes an Access without a session. allowed are patterns of the actions
-// that the sessions of functions may take besides writing their own logs.
-func NewAccess(keyring *Keyring, allowed []string) (*Access, error) {
-	a := &Access{keyring: keyring, sessions: map[string]opened{}}
-	for _, text := range allowed {
+// NewAccess makes an Access without a session.
+func NewAccess(o AccessOptions) (*Access, error) {
+	a := &Access{keyring: o.Keyring, scope: o.Scope, roles: o.Roles, sessions: map[string]opened{}}
+	for _, text := range o.Allowed {
 		p, err := parsePattern(text)
 		if err != nil {
 			return nil, err
@@ -112,54 +152,13 @@ func (a *Access) Secret(id, token string, now time.Time) (string, error) {
 // was verified is nobody's.
 func (a *Access) Caller(id string) (Caller, error) {
 	if o, ok := a.session(id); ok {
-		return Caller{o.session}, nil
+		return Caller{Session: o.session}, nil
 	}
-	if !a.keyring.has(id) {
+	user, temporary, ok := a.keyring.user(id)
+	if !ok {
 		return Caller{}, errUnrecognized()
 	}
-	return Caller{}, nil
-}
-
-// Authorise tells whether a caller may take an action, such as
-// "lambda:InvokeFunction", on a resource. Its error is the service's
-// AccessDeniedException.
-func (a *Access) Authorise(c Caller, action, resource string) error {
-	if c.Session == nil || c.Session.ownLog(action, resource) {
-		return nil
-	}
-	for _, p := range a.allowed {
-		if p.matches(action) {
-			return nil
-		}
-	}
-	return Denied(c, action, resource)
-}
-
-// Denied is the service's error for an action that no policy allows.
-func Denied(c Caller, action, resource string) error {
-	return lambda.Errorf(lambda.CodeAccessDenied,
-		"User: %s is not authorized to perform: %s on resource: %s because no identity-based policy allows the %s action",
-		c.Session.ARN, action, resource, action)
-}
-
-// ownLogActions are what every function may do to its own log group: what the
-// service's role for functions allows, and reading it.
-var ownLogActions = [...]string{
-	"logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents",
-	"logs:DescribeLogStreams", "logs:GetLogEvents", "logs:FilterLogEvents",
-}
-
-func (s *Session) ownLog(action, resource string) bool {
-	rest, ok := strings.CutPrefix(resource, s.LogGroupARN)
-	if !ok || s.LogGroupARN == "" || rest != "" && rest[0] != ':' {
-		return false
-	}
-	for _, own := range ownLogActions {
-		if own == action {
-			return true
-		}
-	}
-	return false
+	return Caller{User: user, Temporary: temporary}, nil
 }
 
 // pattern is a service and a pattern of its actions, in lower case: the case of
@@ -189,28 +188,5 @@ func isWord(s, further string) bool {
 
 func (p pattern) matches(action string) bool {
 	service, operation, _ := strings.Cut(strings.ToLower(action), ":")
-	return service == p.service && like(operation, p.action)
-}
-
-// like tells whether a text is of a pattern, in which * stands for any characters
-// and ? for one. It takes no longer than the product of their lengths.
-func like(text, pattern string) bool {
-	t, p := 0, 0
-	star, from := -1, 0 // the last *, and where what it stands for ends
-	for t < len(text) {
-		switch {
-		case p < len(pattern) && pattern[p] == '*':
-			star, from = p, t
-			p++
-		case p < len(pattern) && (pattern[p] == '?' || pattern[p] == text[t]):
-			t++
-			p++
-		case star >= 0:
-			from++
-			t, p = from, star+1
-		default:
-			return false
-		}
-	}
-	return strings.Trim(pattern[p:], "*") == ""
+	return service == p.service && policy.Like(operation, p.action)
 }

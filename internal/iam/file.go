@@ -19,8 +19,10 @@ import (
 const FileName = "keys.json"
 
 const (
-	formatVersion = 2
-	// plainFormat had secrets in the clear and permanent keys only.
+	formatVersion = 3
+	// sealedFormat had no users: every key could do everything.
+	sealedFormat = 2
+	// plainFormat had secrets in the clear too, and permanent keys only.
 	plainFormat = 1
 	// maxFile bounds keys.json, in bytes, and maxKeys what is in it.
 	maxFile = 1 << 20
@@ -32,8 +34,9 @@ const (
 )
 
 type keyFile struct {
-	Version int         `json:"version"`
-	Keys    []keyFormat `json:"keys"`
+	Version int          `json:"version"`
+	Keys    []keyFormat  `json:"keys"`
+	Users   []userFormat `json:"users,omitempty"`
 }
 
 type keyFormat struct {
@@ -85,7 +88,7 @@ func parse(data []byte, v *vault.Vault) (*state, int, error) {
 	if err := json.Unmarshal(data, &file); err != nil {
 		return nil, 0, err
 	}
-	if file.Version != formatVersion && file.Version != plainFormat {
+	if file.Version < plainFormat || file.Version > formatVersion {
 		return nil, 0, fmt.Errorf("format version %d, want %d", file.Version, formatVersion)
 	}
 	s := &state{byID: make(map[string]int, len(file.Keys))}
@@ -97,10 +100,21 @@ func parse(data []byte, v *vault.Vault) (*state, int, error) {
 		if _, twice := s.byID[key.ID]; twice {
 			return nil, 0, fmt.Errorf("key %q is there twice", key.ID)
 		}
+		if key.User == "" && file.Version < formatVersion {
+			key.User = Administrator // it could do everything
+		}
 		s.byID[key.ID] = i
-		s.keys = append(s.keys, key)
+		s.Keys = append(s.Keys, key)
 	}
-	return s, file.Version, check(s.keys)
+	s.Users = usersOf(file.Users)
+	if file.Version < formatVersion {
+		s.Users = usersOfBefore(s.Keys)
+	}
+	var err error
+	if s.policies, err = readUsers(s.Users); err != nil {
+		return nil, 0, err
+	}
+	return s, file.Version, check(s.Keys)
 }
 
 // Sealed tells whether a data directory has keys that need a vault to be read.
@@ -126,6 +140,11 @@ func check(keys []Key) error {
 	if len(keys) > maxKeys {
 		return fmt.Errorf("%d keys, at most %d", len(keys), maxKeys)
 	}
+	for i := range keys {
+		if keys[i].User == "" {
+			return fmt.Errorf("key %q has no user", keys[i].ID)
+		}
+	}
 	if firstUsable(keys) < 0 {
 		return errors.New("no keys are left to get in with: one that is permanent and not disabled must be there")
 	}
@@ -148,9 +167,9 @@ func (f *keyFormat) key(v *vault.Vault) (Key, error) {
 	return key, nil
 }
 
-func encode(keys []Key, v *vault.Vault) ([]byte, error) {
-	file := keyFile{Version: formatVersion}
-	for _, key := range keys {
+func encode(c Contents, v *vault.Vault) ([]byte, error) {
+	file := keyFile{Version: formatVersion, Users: formatUsers(c.Users)}
+	for _, key := range c.Keys {
 		file.Keys = append(file.Keys, keyFormat{ID: key.ID, SealedSecret: v.Seal(place(key.ID), []byte(key.Secret)), User: key.User,
 			CreatedAt: key.CreatedAt, Disabled: key.Disabled, ExpiresAt: key.ExpiresAt, TokenSHA256: key.TokenSHA256})
 	}
@@ -158,29 +177,42 @@ func encode(keys []Key, v *vault.Vault) ([]byte, error) {
 	return append(data, '\n'), err
 }
 
-// Change replaces the keys of a data directory by what edit makes of them, nil
-// if there are none yet. Whoever changes them at the same time waits; a reader
-// sees the old file or the new one.
+// Change replaces the keys of a data directory by what edit makes of them, as Edit
+// does.
 func Change(dir string, v *vault.Vault, edit func([]Key) ([]Key, error)) error {
+	return Edit(dir, v, func(c *Contents) (err error) {
+		c.Keys, err = edit(c.Keys)
+		return err
+	})
+}
+
+// Edit replaces the keys and users of a data directory by what edit makes of them,
+// of none if there are none yet. Whoever changes them at the same time waits; a
+// reader sees the old file or the new one.
+func Edit(dir string, v *vault.Vault, edit func(*Contents) error) error {
 	unlock, err := lock(dir)
 	if err != nil {
 		return fmt.Errorf("change keyring: %w", err)
 	}
 	defer unlock()
-	var keys []Key
+	var c Contents
 	s, _, err := load(dir, v)
 	if err == nil {
-		keys = s.keys
+		c = s.Contents
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("change keyring: %w", err)
 	}
-	if keys, err = edit(keys); err != nil {
+	if err := edit(&c); err != nil {
 		return err
 	}
-	if err := check(keys); err != nil {
+	err = check(c.Keys)
+	if err == nil {
+		_, err = readUsers(c.Users)
+	}
+	if err != nil {
 		return fmt.Errorf("change keyring: %w", err)
 	}
-	data, err := encode(keys, v)
+	data, err := encode(c, v)
 	if err == nil && len(data) > maxFile {
 		err = fmt.Errorf("the file would have %d bytes, more than %d", len(data), maxFile) // and no server could read it
 	}
@@ -246,7 +278,7 @@ func (k *Keyring) Follow(ctx context.Context, logger *slog.Logger) {
 			logger.Error("changed access keys are not usable; the old ones stay", slog.Any("error", err))
 			told = err.Error()
 		case changed:
-			logger.Info("access keys changed", slog.Int("keys", len(k.state.Load().keys)))
+			logger.Info("access keys changed", slog.Int("keys", len(k.state.Load().Keys)))
 			told = ""
 		}
 	}

@@ -32,10 +32,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"thaw/internal/iam/policy"
 	"thaw/internal/lambda"
 	"thaw/internal/vault"
 )
@@ -120,11 +122,12 @@ type Keyring struct {
 	looked time.Time  // when Secret did so last
 }
 
-// state is the keys as one file had them; it never changes.
+// state is the keys and users as one file had them; it never changes.
 type state struct {
-	keys []Key // in the file's order
-	byID map[string]int
-	file os.FileInfo
+	Contents
+	byID     map[string]int // of Keys
+	policies map[string][]*policy.Policy
+	file     os.FileInfo
 }
 
 // Open reads the keyring of a data directory, which must exist, and makes it
@@ -167,12 +170,12 @@ func read(dir string, v *vault.Vault) (*Keyring, int, error) {
 }
 
 // Keys returns all keys in the order in which they were made.
-func (k *Keyring) Keys() []Key { return append([]Key(nil), k.state.Load().keys...) }
+func (k *Keyring) Keys() []Key { return append([]Key(nil), k.state.Load().Keys...) }
 
 // First is the oldest permanent key that is not disabled, the one that a server
 // shows its owner. There always is one.
 func (k *Keyring) First() Key {
-	keys := k.state.Load().keys
+	keys := k.state.Load().Keys
 	return keys[firstUsable(keys)]
 }
 
@@ -192,24 +195,34 @@ func firstUsable(keys []Key) int {
 func (k *Keyring) Secret(id, sessionToken string, now time.Time) (string, error) {
 	s := k.state.Load()
 	i, ok := s.byID[id]
-	if (!ok || s.keys[i].Disabled) && k.look() {
+	if (!ok || s.Keys[i].Disabled) && k.look() {
 		s = k.state.Load()
 		i, ok = s.byID[id]
 	}
-	if !ok || s.keys[i].Disabled || !s.keys[i].opensWith(sessionToken) {
+	if !ok || s.Keys[i].Disabled || !s.Keys[i].opensWith(sessionToken) {
 		return "", errUnrecognized()
 	}
-	if !s.keys[i].Usable(now) {
+	if !s.Keys[i].Usable(now) {
 		return "", lambda.Errorf(codeExpiredToken, "The security token included in the request is expired")
 	}
-	return s.keys[i].Secret, nil
+	return s.Keys[i].Secret, nil
 }
 
-// has tells whether there is such a key. It is for one that has been found before.
-func (k *Keyring) has(id string) bool {
-	_, ok := k.state.Load().byID[id]
-	return ok
+// user is whom a key speaks for. It is for one that has been found before.
+func (k *Keyring) user(id string) (user string, temporary, ok bool) {
+	s := k.state.Load()
+	i, ok := s.byID[id]
+	if !ok || s.Keys[i].Disabled {
+		return "", false, false
+	}
+	return s.Keys[i].User, s.Keys[i].Temporary(), true
 }
+
+// policies are those of a user.
+func (k *Keyring) policies(user string) []*policy.Policy { return k.state.Load().policies[user] }
+
+// Users returns the users that have policies, by name.
+func (k *Keyring) Users() []User { return slices.Clone(k.state.Load().Users) }
 
 func errUnrecognized() error {
 	return lambda.Errorf(lambda.CodeUnrecognizedClient, "The security token included in the request is invalid.")

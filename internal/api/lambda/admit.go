@@ -32,23 +32,23 @@ const (
 // admit reads the body up to the operation's limit, verifies the signature and
 // asks whether its owner may. release must be called when the body is no longer
 // needed.
-func (h *Handler) admit(w http.ResponseWriter, r *http.Request, route awsapi.Route, path, query string) (body []byte, release func(), err error) {
+func (h *Handler) admit(w http.ResponseWriter, r *http.Request, route awsapi.Route, path, query string) (body []byte, c iam.Caller, release func(), err error) {
 	op := route.Operation
 	signed := &sigv4.Request{Method: r.Method, Path: path, Query: query, Host: r.Host, ContentLength: r.ContentLength, Header: r.Header}
 	if r.ContentLength < 0 || r.ContentLength > firstRead {
 		// Nobody unknown gets memory for a large body.
-		if err := h.precheck(r, signed, route); err != nil {
+		if err := h.precheck(r, signed, route, query); err != nil {
 			discard(r.Body, maxDrain)
-			return nil, nil, err
+			return nil, c, nil, err
 		}
 	}
 	if err := checkAnnounced(r, op); err != nil {
-		return nil, nil, err
+		return nil, c, nil, err
 	}
 	release = func() {}
 	if op.MaxBody >= largeBody && (r.ContentLength < 0 || r.ContentLength >= largeBody) {
 		if release, err = h.reserve(r); err != nil {
-			return nil, nil, err
+			return nil, c, nil, err
 		}
 		pace(w, r)
 	}
@@ -59,19 +59,19 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, route awsapi.Rou
 		keyID, err = h.verifier.Verify(signed)
 	}
 	if err == nil {
-		err = h.authorise(r, keyID, route, body)
+		c, err = h.authorise(r, keyID, route, query, body)
 	}
 	if err != nil {
 		release()
-		return nil, nil, err
+		return nil, c, nil, err
 	}
-	return body, release, nil
+	return body, c, release, nil
 }
 
 // precheck asks what can be asked before the body is there: whether the key is
 // known, and, unless the body names what the operation is about, whether its owner
 // may.
-func (h *Handler) precheck(r *http.Request, signed *sigv4.Request, route awsapi.Route) error {
+func (h *Handler) precheck(r *http.Request, signed *sigv4.Request, route awsapi.Route, query string) error {
 	keyID := ""
 	if h.verifier != nil {
 		var err error
@@ -79,10 +79,11 @@ func (h *Handler) precheck(r *http.Request, signed *sigv4.Request, route awsapi.
 			return err
 		}
 	}
-	if route.Operation.Name == model.OpCreateFunction {
+	if route.Operation.Name == model.OpCreateFunction || route.Operation.Name == model.OpAddPermission {
 		return nil
 	}
-	return h.authorise(r, keyID, route, nil)
+	_, err := h.authorise(r, keyID, route, query, nil)
+	return err
 }
 
 // reserve waits for its turn with a body that is large, or may become so.
@@ -221,8 +222,12 @@ func (h *Handler) verifyUser(r *http.Request) error {
 		}
 	}
 	c, err := h.callerOf(r, keyID)
-	if err == nil && c.Session != nil {
-		err = iam.Denied(c, administration, anyResource)
+	switch q := (iam.Question{Action: administration, Resource: anyResource}); {
+	case err != nil || c.Administrator():
+		return err
+	case c.Session != nil: // whatever functions are allowed
+		return iam.Denied(c, q.Action, q.Resource)
+	default:
+		return h.ask(r, c, q)
 	}
-	return err
 }

@@ -2,8 +2,10 @@ package lambda
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"thaw/internal/awsapi"
@@ -17,12 +19,13 @@ import (
 type Access interface {
 	// Caller tells whose key has signed a request.
 	Caller(accessKeyID string) (iam.Caller, error)
-	// Authorise returns the error to be answered, if a caller may not take an
-	// action on a resource.
-	Authorise(c iam.Caller, action, resource string) error
+	// Authorise returns the error to be answered, if a caller may not do what a
+	// question asks.
+	Authorise(c iam.Caller, q iam.Question) error
 }
 
-// administration is the action of all that only users may do.
+// administration is the action of all that is this server's own: backups above
+// all. No policy names it, but those that allow everything.
 const administration = "thaw:Administer"
 
 // anyResource is the resource of actions on no one thing.
@@ -39,17 +42,91 @@ func (h *Handler) callerOf(r *http.Request, accessKeyID string) (iam.Caller, err
 }
 
 // authorise lets a request pass, or not, whose signature is good.
-func (h *Handler) authorise(r *http.Request, accessKeyID string, route awsapi.Route, body []byte) error {
+func (h *Handler) authorise(r *http.Request, accessKeyID string, route awsapi.Route, query string, body []byte) (iam.Caller, error) {
 	c, err := h.callerOf(r, accessKeyID)
-	if err != nil || c.Session == nil {
-		return err
+	if err != nil || c.Administrator() {
+		return c, err
 	}
-	action, resource := "lambda:"+actionOf(route.Operation.Name), h.resourceOf(r, route, body)
-	if h.access == nil {
-		return iam.Denied(c, action, resource)
-	}
-	return h.access.Authorise(c, action, resource)
+	q := iam.Question{Action: "lambda:" + actionOf(route.Operation.Name), Context: permissionContext(route, body)}
+	q.Resource, q.Policy = h.resourceOf(route, query, body)
+	return c, h.ask(r, c, q)
 }
+
+// ask asks about a caller who is not the administrator.
+func (h *Handler) ask(r *http.Request, c iam.Caller, q iam.Question) error {
+	if h.access == nil {
+		return iam.Denied(c, q.Action, q.Resource)
+	}
+	own := iam.ContextOf(r)
+	maps.Copy(own, q.Context)
+	q.Context = own
+	return h.access.Authorise(c, q)
+}
+
+// authoriseInput asks for what an input needs beside its operation: that its role
+// may be passed on, and that its layers may be read.
+func (h *Handler) authoriseInput(r *http.Request, c iam.Caller, input any) error {
+	if c.Administrator() {
+		return nil
+	}
+	var role *string
+	var layers []string
+	switch in := input.(type) {
+	case *model.CreateFunctionRequest:
+		role, layers = in.Role, in.Layers
+	case *model.UpdateFunctionConfigurationRequest:
+		role, layers = in.Role, in.Layers
+	}
+	if role != nil {
+		err := h.ask(r, c, iam.Question{Action: "iam:PassRole", Resource: *role,
+			Context: map[string][]string{"iam:passedtoservice": {"lambda.amazonaws.com"}}})
+		if err != nil {
+			return err
+		}
+	}
+	for _, layer := range layers {
+		if err := h.ask(r, c, iam.Question{Action: "lambda:GetLayerVersion", Resource: h.layerARN(layer, "")}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// permissionContext is what conditions may ask of a permission that is to be
+// added. A body that cannot be read is refused when it is decoded.
+func permissionContext(route awsapi.Route, body []byte) map[string][]string {
+	if route.Operation.Name != model.OpAddPermission {
+		return nil
+	}
+	var in map[string]json.RawMessage
+	if json.Unmarshal(body, &in) != nil {
+		return nil
+	}
+	context := map[string][]string{}
+	for key, member := range map[string]string{"lambda:principal": "Principal", "lambda:functionurlauthtype": "FunctionUrlAuthType"} {
+		var value string
+		if json.Unmarshal(in[member], &value) == nil {
+			context[key] = []string{value}
+		}
+	}
+	return context
+}
+
+// qualifiedOperations are those whose Qualifier is in the query: of others it says
+// nothing.
+func qualifiedOperations(s *awsapi.Service) map[string]bool {
+	names := map[string]bool{}
+	for i := range s.Operations {
+		for _, m := range s.Shapes[s.Operations[i].Input].Members {
+			if m.In == awsapi.InQuery && m.WireName() == qualifierParameter {
+				names[s.Operations[i].Name] = true
+			}
+		}
+	}
+	return names
+}
+
+const qualifierParameter = "Qualifier"
 
 // actionOf is the name that policies have for an operation.
 func actionOf(operation string) string {
@@ -63,49 +140,76 @@ func actionOf(operation string) string {
 	}
 }
 
-// resourceOf is the ARN of what an operation is about, as far as its path and its
-// qualifier tell; a function that is to be made is named in the body.
-func (h *Handler) resourceOf(r *http.Request, route awsapi.Route, body []byte) string {
+// resourceOf is the ARN of what an operation is about, as far as path and query
+// tell, with the resource's own policy; a function that is to be made is named in
+// the body.
+func (h *Handler) resourceOf(route awsapi.Route, query string, body []byte) (arn, policy string) {
 	if route.Operation.Name == model.OpCreateFunction {
 		var in struct{ FunctionName string }
 		if json.Unmarshal(body, &in) != nil {
-			return anyResource // what is wrong with it is not told to who may not know
+			return anyResource, "" // what is wrong with it is not told to who may not know
 		}
 		return h.functionARN(in.FunctionName, "")
 	}
+	parameters, _ := url.ParseQuery(query) // what it makes of a broken one is refused when it is decoded
 	_, label, _ := strings.Cut(route.Operation.Path, "{")
 	label, _, _ = strings.Cut(label, "}")
 	switch label {
 	case "FunctionName":
-		return h.functionARN(route.Labels[0], qualifierOf(r))
+		qualifier := ""
+		if h.qualified[route.Operation.Name] {
+			qualifier = parameters.Get(qualifierParameter)
+		}
+		return h.functionARN(route.Labels[0], qualifier)
 	case "LayerName":
-		return h.arn("layer", route.Labels[0])
+		return h.layerARN(route.Labels[0], route.Labels[1]), ""
 	case "UUID":
-		return h.arn("event-source-mapping", route.Labels[0])
-	default:
-		return anyResource
+		return h.arn("event-source-mapping", route.Labels[0]), ""
+	case "CodeSigningConfigArn", "CapacityProviderName", "DurableExecutionArn", "Resource", "ResourceArn":
+		return h.named(route.Labels[0])
 	}
+	if route.Operation.Name == model.OpGetLayerVersionByArn && strings.HasPrefix(parameters.Get("Arn"), "arn:") {
+		return h.layerARN(parameters.Get("Arn"), ""), ""
+	}
+	return anyResource, ""
 }
 
-// qualifierOf is the qualifier that is written apart from the function's name.
-func qualifierOf(r *http.Request) string {
-	_, query := requestTarget(r)
-	values, err := url.ParseQuery(query)
-	if err != nil {
-		return "" // nor will the operation read it
-	}
-	return values.Get("Qualifier")
-}
-
-func (h *Handler) functionARN(name, qualifier string) string {
+// functionARN is the ARN of a function with the qualifier that its name or the
+// query has, and the policy of what it names. It is in the one form that policies
+// have for it, however the caller has written it.
+func (h *Handler) functionARN(name, qualifier string) (arn, policy string) {
 	ref, ok := lambda.ParseRef(name)
 	if !ok {
-		return anyResource
+		return anyResource, ""
 	}
 	if ref.Qualifier == "" {
 		ref.Qualifier = qualifier
 	}
-	return h.scope.FunctionARN(ref.Name, ref.Qualifier)
+	return h.scope.FunctionARN(ref.Name, ref.Qualifier), h.control.PolicyOf(ref)
+}
+
+// named is a resource that is named by its ARN, which may be a function's.
+func (h *Handler) named(arn string) (string, string) {
+	if strings.Contains(arn, ":function:") {
+		return h.functionARN(arn, "")
+	}
+	return h.layerARN(arn, ""), ""
+}
+
+// layerARN is the ARN of a layer, or of the version that it or the path names, in
+// the one form that policies have for it. What is no layer is left as it stands.
+func (h *Handler) layerARN(name, version string) string {
+	ref, ok := lambda.ParseLayerRef(name)
+	if !ok {
+		return name
+	}
+	if number, err := strconv.ParseInt(version, 10, 64); err == nil {
+		ref.Version = number
+	}
+	if ref.Version == 0 {
+		return h.scope.LayerARN(ref.Name)
+	}
+	return h.scope.LayerVersionARN(ref.Name, ref.Version)
 }
 
 func (h *Handler) arn(kind, name string) string {

@@ -22,7 +22,7 @@ const (
 
 func newAccess(t *testing.T, allowed ...string) *iam.Access {
 	t.Helper()
-	a, err := iam.NewAccess(newKeyring(t), allowed)
+	a, err := iam.NewAccess(iam.AccessOptions{Keyring: newKeyring(t), Scope: scope, Allowed: allowed})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func TestFunctionsMayDoNothingByDefault(t *testing.T) {
 		{"DELETE", functions + "/" + functionARN + "f", "", "lambda:DeleteFunction", functionARN + "f"},
 		{"POST", functions, `{"FunctionName":"new"}`, "lambda:CreateFunction", functionARN + "new"},
 		{"POST", functions, `{"FunctionName":`, "lambda:CreateFunction", "*"},
-		{"GET", "/2018-10-31/layers/l/versions/1", "", "lambda:GetLayerVersion", "arn:aws:lambda:us-east-1:111111111111:layer:l"},
+		{"GET", "/2018-10-31/layers/l/versions/1", "", "lambda:GetLayerVersion", "arn:aws:lambda:us-east-1:111111111111:layer:l:1"},
 		{"GET", "/2018-10-31/layers?find=LayerVersion&Arn=x", "", "lambda:GetLayerVersion", "*"},
 		{"DELETE", "/2015-03-31/event-source-mappings/u", "", "lambda:DeleteEventSourceMapping", "arn:aws:lambda:us-east-1:111111111111:event-source-mapping:u"},
 	} {
@@ -77,7 +77,7 @@ func TestSessionsBySignature(t *testing.T) {
 	s := newServer(t, setup{keys: access, access: access})
 	front := httptest.NewServer(s.handler)
 	t.Cleanup(front.Close)
-	key, token := access.Open(iam.Session{ARN: sessionARN})
+	key, token := access.Open(iam.Session{ARN: sessionARN, Function: functionARN + "caller"})
 	client := sdk.New(sdk.Options{
 		Region: scope.Region, BaseEndpoint: &front.URL, RetryMaxAttempts: 1,
 		Credentials: credentials.NewStaticCredentialsProvider(key.ID, key.Secret, token),

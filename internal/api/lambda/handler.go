@@ -15,6 +15,7 @@ import (
 	"thaw/internal/awsapi"
 	model "thaw/internal/awsapi/gen/lambda"
 	"thaw/internal/control"
+	"thaw/internal/iam"
 	"thaw/internal/invoke"
 	"thaw/internal/lambda"
 	"thaw/internal/sigv4"
@@ -42,6 +43,8 @@ type Control interface {
 	Aliases
 	Layers
 	Configs
+	Permissions
+	ResourcePolicies
 }
 
 // Invoker runs invocations. Package invoke implements it.
@@ -83,8 +86,9 @@ type Handler struct {
 	router     *awsapi.Router
 	codec      *awsapi.Codec
 	operations map[string]operation
-	large      chan struct{} // holds a token for each large body in memory
-	signingKey []byte        // of code locations, new at each start
+	large      chan struct{}   // holds a token for each large body in memory
+	signingKey []byte          // of code locations, new at each start
+	qualified  map[string]bool // operations that take a Qualifier in the query
 }
 
 // operation carries out one operation on its decoded input.
@@ -110,6 +114,7 @@ func New(o Options) *Handler {
 		h.now = time.Now
 	}
 	rand.Read(h.signingKey)
+	h.qualified = qualifiedOperations(service)
 	if o.Keys != nil {
 		h.verifier = sigv4.New(sigv4.Options{Service: service.Name, Region: o.Scope.Region, Keys: o.Keys, Now: h.now})
 	}
@@ -134,6 +139,12 @@ func New(o Options) *Handler {
 		model.OpListLayers:                  h.listLayers,
 		model.OpListLayerVersions:           h.listLayerVersions,
 		model.OpDeleteLayerVersion:          h.deleteLayerVersion,
+		model.OpAddPermission:               h.addPermission,
+		model.OpRemovePermission:            h.removePermission,
+		model.OpGetPolicy:                   h.getPolicy,
+		model.OpPutResourcePolicy:           h.putResourcePolicy,
+		model.OpGetResourcePolicy:           h.getResourcePolicy,
+		model.OpDeleteResourcePolicy:        h.deleteResourcePolicy,
 	}
 	maps.Copy(h.operations, h.configOperations())
 	return h
@@ -156,7 +167,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, id, lambda.Errorf(awsapi.CodeUnknownOperation, "No operation is known for %s %s.", r.Method, path))
 		return
 	}
-	body, release, err := h.admit(w, r, route, path, query)
+	body, caller, release, err := h.admit(w, r, route, path, query)
 	if err != nil {
 		h.fail(w, r, id, err)
 		return
@@ -166,7 +177,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.serveInvoke(w, r, id, &awsapi.Request{Route: route, Query: query, Header: r.Header, Body: body})
 		return
 	}
-	output, err := h.call(r, &awsapi.Request{Route: route, Query: query, Header: r.Header, Body: body})
+	output, err := h.call(r, caller, &awsapi.Request{Route: route, Query: query, Header: r.Header, Body: body})
 	if err != nil {
 		h.fail(w, r, id, err)
 		return
@@ -175,13 +186,16 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // call decodes, validates and carries out.
-func (h *Handler) call(r *http.Request, req *awsapi.Request) (output any, err error) {
+func (h *Handler) call(r *http.Request, caller iam.Caller, req *awsapi.Request) (output any, err error) {
 	op := req.Route.Operation
 	input, err := h.codec.Decode(req)
 	if err != nil {
 		return nil, err
 	}
 	if err := h.codec.Validate(op, input); err != nil {
+		return nil, err
+	}
+	if err := h.authoriseInput(r, caller, input); err != nil {
 		return nil, err
 	}
 	run := h.operations[op.Name]

@@ -21,7 +21,7 @@ import (
 // Access decides what callers may do. Package iam implements it.
 type Access interface {
 	Caller(accessKeyID string) (iam.Caller, error)
-	Authorise(c iam.Caller, action, resource string) error
+	Authorise(c iam.Caller, q iam.Question) error
 }
 
 // Options configure a Handler.
@@ -32,7 +32,7 @@ type Options struct {
 	// which are refused all the same.
 	Keys   sigv4.Keys
 	Trust  func(*http.Request) error
-	Access Access // nil: only users call
+	Access Access // nil: only the administrator calls
 	// Ended is closed when live tails are to end.
 	Ended  <-chan struct{}
 	Logger *slog.Logger
@@ -211,7 +211,7 @@ func (h *Handler) authorise(r *http.Request, keyID string, op *awsapi.Operation,
 			return err
 		}
 	}
-	if c.Session == nil {
+	if c.Administrator() {
 		return nil
 	}
 	action := "logs:" + op.Name
@@ -219,7 +219,7 @@ func (h *Handler) authorise(r *http.Request, keyID string, op *awsapi.Operation,
 		if h.Access == nil {
 			return iam.Denied(c, action, resource)
 		}
-		if err := h.Access.Authorise(c, action, resource); err != nil {
+		if err := h.Access.Authorise(c, iam.Question{Action: action, Resource: resource, Context: iam.ContextOf(r)}); err != nil {
 			return err
 		}
 	}

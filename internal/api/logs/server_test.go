@@ -30,7 +30,8 @@ const (
 	arn    = "arn:aws:logs:us-east-1:000000000000:log-group:" + group
 )
 
-// oneKey knows one key, and that it is a user's unless a session is set.
+// oneKey knows one key, and that it is the administrator's unless a session is
+// set, which may reach one group.
 type oneKey struct{ session *iam.Session }
 
 func (oneKey) Secret(id, _ string, _ time.Time) (string, error) {
@@ -42,11 +43,11 @@ func (oneKey) Secret(id, _ string, _ time.Time) (string, error) {
 
 func (k oneKey) Caller(string) (iam.Caller, error) { return iam.Caller{Session: k.session}, nil }
 
-func (oneKey) Authorise(c iam.Caller, action, resource string) error {
-	if c.Session == nil || resource == c.Session.LogGroupARN || resource == c.Session.LogGroupARN+":log-stream:s" {
+func (oneKey) Authorise(c iam.Caller, q iam.Question) error {
+	if q.Resource == arn || q.Resource == arn+":log-stream:s" {
 		return nil
 	}
-	return iam.Denied(c, action, resource)
+	return iam.Denied(c, q.Action, q.Resource)
 }
 
 // server is the API behind a socket, and a client of it.

@@ -40,6 +40,10 @@ func literal(b byte) byte {
 	}
 }
 
+// Like tells whether a text is of a pattern, in which * stands for any characters
+// and ? for one.
+func Like(text, pattern string) bool { return like(text, pattern) }
+
 // like tells whether a text is of a pattern, in which * stands for any characters
 // and ? for one. It takes no longer than the product of their lengths.
 func like(text, pattern string) bool {

@@ -275,3 +275,6 @@ func scalar(raw json.RawMessage) (s string, err error) {
 	}
 	return s, json.Unmarshal(raw, &s)
 }
+
+// Resources are the patterns of what a statement is about, or is not about.
+func (s *Statement) Resources() []string { return s.resources.list }

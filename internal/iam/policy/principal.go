@@ -117,6 +117,9 @@ func (p *principals) add(kind, one string) error {
 	return nil
 }
 
+// CheckPrincipal refuses what names no user, role, session or account.
+func CheckPrincipal(arn string) error { return new(principals).add("AWS", arn) }
+
 func isAccount(s string) bool {
 	if len(s) != 12 {
 		return false
