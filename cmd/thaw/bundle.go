@@ -78,9 +78,13 @@ func (b *bundler) finish(out *bytes.Buffer, smaller func() ([]byte, error)) ([]b
 		return smaller()
 	}
 	if out.Len() > lambda.MaxZip {
-		return nil, fmt.Errorf("the zip has %d bytes, the service takes %d", out.Len(), lambda.MaxZip)
+		return nil, zipTooLarge(int64(out.Len()))
 	}
 	return out.Bytes(), nil
+}
+
+func zipTooLarge(size int64) error {
+	return fmt.Errorf("the zip has %d bytes, the service takes %d", size, lambda.MaxZip)
 }
 
 type bundler struct {
@@ -149,7 +153,8 @@ func (b *bundler) write(name string, mode fs.FileMode, content io.Reader) error 
 	if err != nil {
 		return err
 	}
-	n, err := io.Copy(entry, content)
+	// What is too large is not read to its end: it may not fit into the memory.
+	n, err := io.Copy(entry, io.LimitReader(content, lambda.MaxUnzipped-b.bytes+1))
 	if err != nil {
 		return err
 	}

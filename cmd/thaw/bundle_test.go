@@ -3,6 +3,7 @@ package main
 import (
 	"archive/zip"
 	"bytes"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -52,6 +53,38 @@ func TestBundleDir(t *testing.T) {
 	want := []string{"Lrwxrwxrwx a/link", "-rwxr-xr-x a/run", "-rw-r--r-- a/z.txt", "-rw-r--r-- b.py"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("entries (-want +got):\n%s", diff)
+	}
+}
+
+// endless is a file without an end.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return len(p), nil }
+
+// TestBundleReadsNoMoreThanFits: a file of any size is refused in a time and a
+// memory of no such size.
+func TestBundleReadsNoMoreThanFits(t *testing.T) {
+	b := bundler{zip: zip.NewWriter(io.Discard), method: stored}
+	if err := b.write("a", 0o644, strings.NewReader("a")); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.write("b", 0o644, endless{}); err == nil || !strings.Contains(err.Error(), "that the service takes") {
+		t.Errorf("write = %v", err)
+	}
+}
+
+// TestZipThatIsTooLarge is not read at all.
+func TestZipThatIsTooLarge(t *testing.T) {
+	isolate(t)
+	name := filepath.Join(t.TempDir(), "large.zip")
+	if err := os.WriteFile(name, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(name, 1<<40); err != nil { // it takes no place on the disk
+		t.Skip(err)
+	}
+	if _, stderr, code := runVerb(t, "", "deploy", name); code != exitLocal || !strings.Contains(stderr, "the service takes 52428800") {
+		t.Errorf("deploy: exit code %d, %s", code, stderr)
 	}
 }
 

@@ -476,6 +476,13 @@ func optional(n int32) *int32 {
 
 // openZip opens a zip file for looking at its names and contents.
 func openZip(name string) (fs.FS, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > lambda.MaxZip {
+		return nil, zipTooLarge(info.Size())
+	}
 	content, err := os.ReadFile(name)
 	if err != nil {
 		return nil, err
