@@ -31,6 +31,7 @@ func TestFlagRanges(t *testing.T) {
 		"serve --keep-alive 10":              "length of time",
 		"serve --idle-grace 0s":              "to 24h0m0s",
 		"serve --stop-grace -5s":             "to 1h0m0s",
+		"serve --settle 2m":                  "0s to 1m0s",
 		"serve --freeze sometimes":           "always, lazy or never",
 		"serve --max-age 1ms":                "1s to 720h0m0s",
 		"serve --otlp-ratio 2":               "0 to 1",

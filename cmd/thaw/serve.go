@@ -38,6 +38,7 @@ type Config struct {
 	Logging            logging
 	Sourcing           sourcing
 	StopGrace          time.Duration
+	Settle             time.Duration
 
 	LogLevel  string
 	LogFormat string // "text" or "json"
@@ -55,6 +56,7 @@ const (
 	// of memory, a loop device and two processes each.
 	maxPausedSandboxes = 256
 	maxConcurrency     = 100_000
+	maxSettle          = time.Minute
 )
 
 func newServeCommand() *cobra.Command {
@@ -115,6 +117,7 @@ socket that a service manager has opened (LISTEN_FDS) is taken instead of
 	c.Logging.flags(cmd)
 	c.Sourcing.flags(cmd)
 	durationFlag(cmd, &c.StopGrace, "stop-grace", defaultStopGrace, time.Millisecond, time.Hour, "how long running invocations may go on when the server is told to stop")
+	durationFlag(cmd, &c.Settle, "settle", 0, 0, maxSettle, "how long a change of a function is shown as in progress at least; the service takes seconds")
 	f.StringVar(&c.LogLevel, "log-level", "info", "what the server logs: debug, info, warn or error")
 	f.StringVar(&c.LogFormat, "log-format", "text", "how the server logs: text or json")
 	return cmd

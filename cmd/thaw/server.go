@@ -331,7 +331,7 @@ func (s *server) openPools(ctx context.Context) error {
 	s.control, err = control.Open(ctx, control.Options{
 		Catalog: s.catalog, Code: s.code, Objects: objects, Scope: s.config.Scope,
 		Quotas:            control.Quotas{Concurrency: s.config.AccountConcurrency, CodeStorage: int64(s.config.Sourcing.StorageMiB) << 20},
-		RuntimeVersionARN: s.runtimes.VersionARN, Logger: s.logger,
+		RuntimeVersionARN: s.runtimes.VersionARN, Settle: s.config.Settle, Logger: s.logger,
 	})
 	if err != nil {
 		return err
