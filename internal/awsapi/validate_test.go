@@ -63,7 +63,7 @@ func TestValidationTexts(t *testing.T) {
 			one + "Value null at 'tagKeys'" + failed + "Member must not be null"},
 		{"provisioned", "PUT", "/2019-09-30/functions/f/provisioned-concurrency?Qualifier=1", `{"ProvisionedConcurrentExecutions":0}`,
 			one + "Value '0' at 'provisionedConcurrentExecutions'" + failed + "Member must have value greater than or equal to 1"},
-		{"recursion", "PUT", "/2024-08-31/functions/f/recursion-config", `{"RecursiveLoop":"InvalidValue"}`, one + "Value 'InvalidValue' at 'recursiveLoop'" + failed + "Member must satisfy enum value set: [Allow, Terminate]"},
+		{"recursion", "PUT", "/2024-08-31/functions/f/recursion-config", `{"RecursiveLoop":"InvalidValue"}`, one + "Value 'InvalidValue' at 'recursiveLoop'" + failed + "Member must satisfy enum value set: [Terminate, Allow]"},
 		{"URL's qualifier", "GET", "/2021-10-31/functions/f/url?Qualifier=1", ``,
 			one + "Value '1' at 'qualifier'" + failed + pattern + `((?!^\d+$)^[0-9a-zA-Z-_]+$)`},
 	}

@@ -314,6 +314,9 @@ func memberEntry(s *shape, m *member) string {
 	if m.byService {
 		b.WriteString(", ByService: true")
 	}
+	if len(m.told) > 0 {
+		fmt.Fprintf(&b, ", Told: []string{%s}", quoteAll(m.told))
+	}
 	b.WriteString("},\n")
 	return b.String()
 }

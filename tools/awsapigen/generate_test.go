@@ -101,6 +101,10 @@ func TestOverlayShrinks(t *testing.T) {
 		{"another pattern", overlay{Patterns: map[string]string{"Word": "[b]"}}, ""},
 		{"the same pattern", overlay{Patterns: map[string]string{"Word": "[a]"}}, "pattern of Word now"},
 		{"a pattern of nothing", overlay{Patterns: map[string]string{"Name": "[a]"}}, "no such pattern"},
+		{"another order", overlay{Enums: map[string][]string{"Choice": {"b", "a"}}}, ""},
+		{"the same order", overlay{Enums: map[string][]string{"Choice": {"a", "b"}}}, "order of Choice now"},
+		{"other values", overlay{Enums: map[string][]string{"Choice": {"b", "c"}}}, "has others"},
+		{"an order of nothing", overlay{Enums: map[string][]string{"None": {"a"}}}, "has others"},
 		{"a limit of nothing", overlay{MaxBody: map[string]int64{"None": 1}}, "no such operation"},
 	}
 	for _, tt := range tests {
@@ -122,6 +126,7 @@ func small() *model {
 		"Input":         {Type: "structure", Members: members{{Name: "Name", Shape: "Names"}}},
 		"Names":         {Type: "list", Member: &ref{"Name"}},
 		"Name":          {Type: "string"},
+		"Choice":        {Type: "string", Enum: []string{"a", "b"}},
 		"Word":          {Type: "string", Pattern: "[a]"},
 		"GoneException": {Type: "structure", Exception: true},
 	}}

@@ -27,6 +27,15 @@ type overlay struct {
 	ByService []string `json:"byService"`
 	// Patterns replaces patterns of shapes, by the shape's name.
 	Patterns map[string]string `json:"patterns"`
+	// Enums puts the values of shapes in another order, by the shape's name.
+	Enums map[string][]string `json:"enums"`
+	// Enums puts the values of an enum into another order, by the shape's name.
+	Enums map[string][]string `json:"enums"`
+	// Told names the values that an error tells for a member ("Shape.Member") in
+	// the place of its enum.
+	Told map[string][]string `json:"told"`
+	// Before moves a member ("Shape.Member") before another of its shape.
+	Before map[string]string `json:"before"`
 	// MaxBody is the largest request body of an operation, in bytes; "" is for
 	// every other operation.
 	MaxBody map[string]int64 `json:"maxBody"`
@@ -57,7 +66,7 @@ func readOverlay(path string) (*overlay, error) {
 
 // merge applies the overlay. What the model says by now must leave the overlay.
 func (m *model) merge(o *overlay) error {
-	steps := []func(*overlay) error{m.mergeOperations, m.mergeFaults, m.mergeStatus, m.mergeLists, m.mergeMembers, m.mergePatterns, m.mergeLimits}
+	steps := []func(*overlay) error{m.mergeOperations, m.mergeFaults, m.mergeStatus, m.mergeLists, m.mergeMembers, m.mergePatterns, m.mergeEnums, m.mergeLimits}
 	for _, step := range steps {
 		if err := step(o); err != nil {
 			return err
@@ -139,6 +148,54 @@ func (m *model) mergePatterns(o *overlay) error {
 			return fmt.Errorf("the model has this pattern of %s now: remove it here", name)
 		}
 		s.Pattern = pattern
+	}
+	return nil
+}
+
+func (m *model) mergeEnums(o *overlay) error {
+	for name, values := range o.Enums {
+		s := m.Shapes[name]
+		if s == nil || !slices.Equal(slices.Sorted(slices.Values(s.Enum)), slices.Sorted(slices.Values(values))) {
+			return fmt.Errorf("values of shape %s: the model has others", name)
+		}
+		if slices.Equal(s.Enum, values) {
+			return fmt.Errorf("the model has this order of %s now: remove it here", name)
+		}
+		s.Enum = values
+	}
+	return nil
+}
+
+func (m *model) mergeEnums(o *overlay) error {
+	for name, values := range o.Enums {
+		s := m.Shapes[name]
+		if s == nil || !slices.Equal(slices.Sorted(slices.Values(s.Enum)), slices.Sorted(slices.Values(values))) {
+			return fmt.Errorf("enum %s: the model has no such enum of these values", name)
+		}
+		s.Enum = values
+	}
+	for path, values := range o.Told {
+		in, name, _ := strings.Cut(path, ".")
+		s := m.Shapes[in]
+		if s == nil || s.member(name) == nil {
+			return fmt.Errorf("told member %s: the model has no such member", path)
+		}
+		s.member(name).told = values
+	}
+	return nil
+}
+
+func (m *model) mergeOrder(o *overlay) error {
+	for path, other := range o.Before {
+		in, name, _ := strings.Cut(path, ".")
+		s := m.Shapes[in]
+		if s == nil || s.member(name) == nil || s.member(other) == nil {
+			return fmt.Errorf("member %s before %s: the model has no such members", path, other)
+		}
+		moved := s.member(name)
+		s.Members = slices.DeleteFunc(s.Members, func(m *member) bool { return m == moved })
+		at := slices.Index(s.Members, s.member(other))
+		s.Members = slices.Insert(s.Members, at, moved)
 	}
 	return nil
 }
