@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"strings"
 	"time"
 
@@ -47,6 +48,7 @@ type Handler struct {
 	codec      *awsapi.Codec
 	operations map[string]operation
 	tails      chan struct{} // holds a token for each live tail
+	searches   chan struct{} // holds a token for each search from inside
 }
 
 // operation carries out one operation on its decoded input.
@@ -72,6 +74,7 @@ func act[I any](do func(*I) error) operation {
 func New(o Options) *Handler {
 	service := model.Service()
 	h := &Handler{Options: o, targets: awsapi.NewTargets(service), codec: awsapi.NewCodec(service), tails: make(chan struct{}, maxTails)}
+	h.searches = make(chan struct{}, max(1, runtime.NumCPU()/searchShare))
 	if h.Now == nil {
 		h.Now = time.Now
 	}
