@@ -41,10 +41,21 @@ func javaClasses(t *testing.T, runtime string) []byte {
 	return packed.Bytes()
 }
 
+// hasJDK tells whether there can be a Java runtime, which is made of the machine's
+// own.
+func hasJDK(t testing.TB) bool {
+	t.Helper()
+	if _, err := exec.LookPath("javac"); err != nil {
+		t.Log("this machine has no JDK: nothing is tried in Java")
+		return false
+	}
+	return true
+}
+
 // TestJava: each kind of handler of aws-lambda-java-core is served cold and warm,
 // and the init of the cold one is told and billed.
 func TestJava(t *testing.T) {
-	if _, err := exec.LookPath("javac"); err != nil {
+	if !hasJDK(t) {
 		t.Skip("this machine has no JDK, and the runtimes are made of the machine's own")
 	}
 	s := shared(t)

@@ -123,8 +123,7 @@ func TestLayersOfManagedRuntimes(t *testing.T) {
 			"nodejs/node" + major + "/node_modules/deep/index.js": "exports.word = 'from the layer';\n",
 		})
 	}
-	if _, err := exec.LookPath("javac"); err != nil {
-		t.Log("without Java: this machine has no JDK, and the runtimes are made of the machine's own")
+	if !hasJDK(t) {
 		return
 	}
 	jar, classes := javaWithLayer(t)

@@ -2,12 +2,15 @@ package e2e_test
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/vishvananda/netlink"
 )
 
 // TestLeakCheck leaves something of each kind behind, as a server could, and
@@ -46,13 +49,14 @@ func TestLeakCheck(t *testing.T) {
 	}
 	defer exec.Command("umount", mount).Run()
 	s.subnet = netip.MustParsePrefix("203.0.113.0/24")
-	link := fmt.Sprintf("thawleak%d", os.Getpid()%10_000)
-	for _, args := range [][]string{{"link", "add", link, "type", "veth"}, {"address", "add", "203.0.113.77/32", "dev", link}} {
-		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
-			t.Fatalf("ip %s: %v: %s", strings.Join(args, " "), err, out)
-		}
+	link := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: fmt.Sprintf("thawleak%d", os.Getpid()%10_000)}}
+	if err := netlink.LinkAdd(link); err != nil {
+		t.Fatalf("make a pair of interfaces: %v", err)
 	}
-	defer exec.Command("ip", "link", "delete", link).Run()
+	defer netlink.LinkDel(link)
+	if err := netlink.AddrAdd(link, &netlink.Addr{IPNet: &net.IPNet{IP: net.IPv4(203, 0, 113, 77), Mask: net.CIDRMask(32, 32)}}); err != nil {
+		t.Fatalf("give an interface an address: %v", err)
+	}
 	// The shell ends and leaves its child to the reaper of orphans, which is us.
 	out, err := exec.Command("sh", "-c", "sleep 100 >/dev/null 2>&1 & echo $!").Output()
 	if err != nil {
