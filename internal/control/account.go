@@ -5,7 +5,8 @@ import "context"
 // Account is what an account may use, and what it uses.
 type Account struct {
 	Quotas
-	// Unreserved is the concurrency that no function has claimed.
+	// Unreserved is the concurrency that no function has claimed; never below 0, even
+	// if an operator has lowered the account's since.
 	Unreserved int
 	// CodeSize is the sum of the zipped sizes of all versions of functions and
 	// layers, in bytes.
@@ -15,5 +16,5 @@ type Account struct {
 
 // Account shows the account.
 func (c *Control) Account(context.Context) (Account, error) {
-	return Account{Quotas: c.quotas, Unreserved: c.unclaimed(""), CodeSize: c.codeSize(), Functions: len(c.catalog.Functions())}, nil
+	return Account{Quotas: c.quotas, Unreserved: max(c.unclaimed(""), 0), CodeSize: c.codeSize(), Functions: len(c.catalog.Functions())}, nil
 }

@@ -54,6 +54,28 @@ func TestSmallAccount(t *testing.T) {
 	}
 }
 
+// TestLoweredAccount: reservations that are there stay, and may shrink.
+func TestLoweredAccount(t *testing.T) {
+	m := memory.New()
+	defer m.Close()
+	s := start(t, m.Metadata(), control.Options{})
+	create(t, s, input("f"))
+	ref := lambda.Ref{Name: "f"}
+	if err := s.PutFunctionConcurrency(t.Context(), ref, 900); err != nil {
+		t.Fatal(err)
+	}
+	s.stop(t)
+	s = start(t, m.Metadata(), control.Options{Quotas: control.Quotas{Concurrency: 300}})
+	defer s.stop(t)
+	if account, err := s.Account(t.Context()); err != nil || account.Unreserved != 0 {
+		t.Errorf("%d are unreserved (%v)", account.Unreserved, err)
+	}
+	if err := s.PutFunctionConcurrency(t.Context(), ref, 899); err != nil {
+		t.Errorf("shrink: %v", err)
+	}
+	wantError(t, s.PutFunctionConcurrency(t.Context(), ref, 900), lambda.CodeInvalidParameterValue, "")
+}
+
 // TestConcurrencyHistories does random things with two functions and holds what is
 // stored against the rules after each.
 func TestConcurrencyHistories(t *testing.T) {
