@@ -48,8 +48,10 @@ func checkBootstraps(root Root) error {
 func checkProgram(dir *os.Root, inside string) error {
 	name, info, err := lookInside(dir, inside)
 	switch {
-	case err != nil:
+	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("it is not there (name another with --bootstrap): %w", bare(err))
+	case err != nil:
+		return bare(err)
 	case !info.Mode().IsRegular():
 		return errors.New("it is not a file")
 	case info.Mode()&0o001 == 0:
@@ -66,8 +68,14 @@ func checkProgram(dir *os.Root, inside string) error {
 	if err != nil || interpreter == "" {
 		return err
 	}
-	if _, _, err := lookInside(dir, interpreter); err != nil {
+	_, info, err = lookInside(dir, interpreter)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("its interpreter %s is not in the root: is that the whole system?", interpreter)
+	case err != nil:
+		return fmt.Errorf("its interpreter %s: %w", interpreter, bare(err))
+	case info.Mode()&0o001 == 0:
+		return fmt.Errorf("its interpreter %s cannot be executed by everybody (mode %04o)", interpreter, info.Mode().Perm())
 	}
 	return nil
 }
@@ -119,11 +127,15 @@ func lookInside(dir *os.Root, inside string) (string, fs.FileInfo, error) {
 	info, err := dir.Lstat(at)
 	for links := 0; err == nil && len(rest) > 0; {
 		next := filepath.Join(at, rest[0])
-		if info, err = dir.Lstat(next); err != nil {
-			break
+		found, err := dir.Lstat(next)
+		if err != nil {
+			return "", nil, err
 		}
-		if info.Mode()&fs.ModeSymlink == 0 {
-			at, rest = next, rest[1:]
+		if found.Mode()&fs.ModeSymlink == 0 {
+			if found.IsDir() && len(rest) > 1 && !searchable(found) {
+				return "", nil, errNotSearchable(next, found)
+			}
+			at, rest, info = next, rest[1:], found
 			continue
 		}
 		if links++; links > maxLinks {

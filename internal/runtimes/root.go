@@ -149,6 +149,9 @@ func checkPlace(root Root) error {
 	if info.Mode()&0o022 != 0 {
 		return fmt.Errorf("root %s can be written by others than its owner (mode %04o): chmod go-w %s", root.Dir, info.Mode().Perm(), root.Dir)
 	}
+	if info.Mode()&0o005 != 0o005 {
+		return fmt.Errorf("root %s can be read by its owner only (mode %04o): functions run as a user of their own: chmod go+rx %s", root.Dir, info.Mode().Perm(), root.Dir)
+	}
 	if root.Private == "" {
 		return nil
 	}
@@ -194,6 +197,17 @@ func within(dir, path string) bool {
 // lacks are added; a link would lead the mount elsewhere.
 var mountPoints = [...]string{"dev", "proc", "tmp", "var", "var/task", "var/runtime", "var/lang", "opt", "etc"}
 
+// mountParents are those below which there are others, or files that are mounted.
+var mountParents = [...]string{"var", "etc"}
+
+// searchable tells whether everybody may look for what is in a directory: inside,
+// the owner of the root's files is nobody.
+func searchable(dir fs.FileInfo) bool { return dir.Mode()&0o001 != 0 }
+
+func errNotSearchable(name string, dir fs.FileInfo) error {
+	return fmt.Errorf("the directory /%s cannot be searched by everybody (mode %04o): functions run as a user of their own", name, dir.Mode().Perm())
+}
+
 func checkMountPoints(root Root) error {
 	for _, name := range mountPoints {
 		info, err := os.Lstat(filepath.Join(root.Dir, name))
@@ -204,6 +218,9 @@ func checkMountPoints(root Root) error {
 		}
 		if !info.IsDir() {
 			return fmt.Errorf("root %s has no directory at /%s but %s: something is to be mounted there", root.Dir, name, kind(info.Mode()))
+		}
+		if slices.Contains(mountParents[:], name) && !searchable(info) {
+			return fmt.Errorf("root %s: %w", root.Dir, errNotSearchable(name, info))
 		}
 	}
 	return nil

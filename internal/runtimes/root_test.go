@@ -133,20 +133,25 @@ func TestAddRootRefuses(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, "can be written by others"},
-		"around the data":  {func(_ *testing.T, r *runtimes.Root) { r.Private = r.Dir + "/var" }, "must not see"},
-		"in the data":      {func(_ *testing.T, r *runtimes.Root) { r.Private = filepath.Dir(r.Dir) }, "the server's own"},
-		"a link to mount":  {func(t *testing.T, r *runtimes.Root) { link(t, r.Dir, "tmp", "var") }, "a link"},
-		"a file to mount":  {func(t *testing.T, r *runtimes.Root) { put(t, r.Dir, "opt", "", 0o644) }, "a file"},
-		"no bootstrap":     {func(_ *testing.T, r *runtimes.Root) { r.Bootstrap = []string{"/none"} }, "is not there"},
-		"a relative one":   {func(_ *testing.T, r *runtimes.Root) { r.Bootstrap = []string{"bootstrap"} }, "not an absolute path"},
-		"one with detours": {func(_ *testing.T, r *runtimes.Root) { r.Bootstrap = []string{"/var/../../etc"} }, "not an absolute path"},
-		"a directory":      {func(_ *testing.T, r *runtimes.Root) { r.Bootstrap = []string{"/var"} }, "not a file"},
-		"not executable":   {func(t *testing.T, r *runtimes.Root) { bootstrap(t, r, "#!/bin/sh\n", 0o644) }, "cannot be executed"},
-		"for root only":    {func(t *testing.T, r *runtimes.Root) { bootstrap(t, r, "#!/bin/sh\n", 0o750) }, "cannot be executed by everybody"},
-		"writable":         {func(t *testing.T, r *runtimes.Root) { bootstrap(t, r, "#!/bin/sh\n", 0o777) }, "can be written"},
-		"no interpreter":   {func(t *testing.T, r *runtimes.Root) { bootstrap(t, r, "#! /usr/bin/ruby -w\n", 0o755) }, "/usr/bin/ruby is not in the root"},
-		"no program":       {func(t *testing.T, r *runtimes.Root) { bootstrap(t, r, "hello", 0o755) }, "neither a program nor a script"},
-		"an empty script":  {func(t *testing.T, r *runtimes.Root) { bootstrap(t, r, "#!\n", 0o755) }, "names no interpreter"},
+		"for its owner":             {func(t *testing.T, r *runtimes.Root) { mode(t, r, "", 0o700) }, "chmod go+rx"},
+		"a mount's parent":          {func(t *testing.T, r *runtimes.Root) { mode(t, r, "var", 0o750) }, "/var cannot be searched by everybody (mode 0750)"},
+		"the bootstrap's directory": {func(t *testing.T, r *runtimes.Root) { mode(t, r, "var/runtime", 0o700) }, "/var/runtime cannot be searched"},
+		"the shell's directory":     {func(t *testing.T, r *runtimes.Root) { mode(t, r, "usr/bin", 0o700) }, "/bin/sh: the directory /usr/bin cannot be searched"},
+		"the shell":                 {func(t *testing.T, r *runtimes.Root) { mode(t, r, "usr/bin/sh", 0o744) }, "/bin/sh cannot be executed by everybody"},
+		"around the data":           {func(_ *testing.T, r *runtimes.Root) { r.Private = r.Dir + "/var" }, "must not see"},
+		"in the data":               {func(_ *testing.T, r *runtimes.Root) { r.Private = filepath.Dir(r.Dir) }, "the server's own"},
+		"a link to mount":           {func(t *testing.T, r *runtimes.Root) { link(t, r.Dir, "tmp", "var") }, "a link"},
+		"a file to mount":           {func(t *testing.T, r *runtimes.Root) { put(t, r.Dir, "opt", "", 0o644) }, "a file"},
+		"no bootstrap":              {func(_ *testing.T, r *runtimes.Root) { r.Bootstrap = []string{"/none"} }, "is not there"},
+		"a relative one":            {func(_ *testing.T, r *runtimes.Root) { r.Bootstrap = []string{"bootstrap"} }, "not an absolute path"},
+		"one with detours":          {func(_ *testing.T, r *runtimes.Root) { r.Bootstrap = []string{"/var/../../etc"} }, "not an absolute path"},
+		"a directory":               {func(_ *testing.T, r *runtimes.Root) { r.Bootstrap = []string{"/var"} }, "not a file"},
+		"not executable":            {func(t *testing.T, r *runtimes.Root) { bootstrap(t, r, "#!/bin/sh\n", 0o644) }, "cannot be executed"},
+		"for root only":             {func(t *testing.T, r *runtimes.Root) { bootstrap(t, r, "#!/bin/sh\n", 0o750) }, "cannot be executed by everybody"},
+		"writable":                  {func(t *testing.T, r *runtimes.Root) { bootstrap(t, r, "#!/bin/sh\n", 0o777) }, "can be written"},
+		"no interpreter":            {func(t *testing.T, r *runtimes.Root) { bootstrap(t, r, "#! /usr/bin/ruby -w\n", 0o755) }, "/usr/bin/ruby is not in the root"},
+		"no program":                {func(t *testing.T, r *runtimes.Root) { bootstrap(t, r, "hello", 0o755) }, "neither a program nor a script"},
+		"an empty script":           {func(t *testing.T, r *runtimes.Root) { bootstrap(t, r, "#!\n", 0o755) }, "names no interpreter"},
 		"a link's circle": {func(t *testing.T, r *runtimes.Root) {
 			link(t, r.Dir, "round", "/round")
 			r.Bootstrap = []string{"/round"}
@@ -167,6 +172,13 @@ func TestAddRootRefuses(t *testing.T) {
 				t.Errorf("left: %v", left)
 			}
 		})
+	}
+}
+
+func mode(t *testing.T, r *runtimes.Root, name string, mode os.FileMode) {
+	t.Helper()
+	if err := os.Chmod(filepath.Join(r.Dir, name), mode); err != nil {
+		t.Fatal(err)
 	}
 }
 
