@@ -43,6 +43,7 @@ type Control interface {
 	Aliases
 	Layers
 	Configs
+	Mappings
 	Permissions
 	ResourcePolicies
 }
@@ -147,6 +148,7 @@ func New(o Options) *Handler {
 		model.OpDeleteResourcePolicy:        h.deleteResourcePolicy,
 	}
 	maps.Copy(h.operations, h.configOperations())
+	maps.Copy(h.operations, h.mappingOperations())
 	return h
 }
 
