@@ -48,6 +48,14 @@ func TestShutdownEvents(t *testing.T) {
 		}
 		startIn(t, dir).wantLogged(t, "ends-stopped", spindown)
 	})
+	t.Run("not used", func(t *testing.T) {
+		s := start(t, "--keep-alive", "1s")
+		sp := goEcho(t)
+		sp.layers = []string{s.agents(t, "ends-unused", "agent")}
+		s.deploy(t, "ends-unused", sp)
+		s.invoke(t, "ends-unused", say("hello"))
+		s.eventuallyLogged(t, "ends-unused", spindown)
+	})
 	t.Run("crash", func(t *testing.T) {
 		s := shared(t)
 		s.deployLogged(t, "ends-crash", spec{
