@@ -46,6 +46,11 @@ const (
 	headerTimeout = 10 * time.Second
 	idleTimeout   = 15 * time.Minute // as long as a function may run
 	maxHeader     = 64 << 10
+	// intakeRate bounds what is read of one guest, in bytes a second: reading is the
+	// server's work, and not of the guest's share of the processors. intakeBurst may
+	// come at once.
+	intakeRate  = 64 << 20
+	intakeBurst = 4 << 20
 )
 
 // Server serves all guests.
@@ -84,6 +89,7 @@ type Guest struct {
 
 	mu    sync.Mutex
 	conns map[*conn]struct{}
+	paid  time.Time // until when what was read is within the rate
 	err   error
 }
 
@@ -166,6 +172,32 @@ type conn struct {
 	net.Conn
 	guest *Guest
 	once  sync.Once
+}
+
+// Read reads, and then waits as long as the guest has sent too fast.
+func (c *conn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if pause := c.guest.charge(n, time.Now()); pause > 0 {
+		t := time.NewTimer(pause)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-c.guest.closing:
+		}
+	}
+	return n, err
+}
+
+// charge counts what was read and tells how long to wait for more.
+func (g *Guest) charge(n int, now time.Time) time.Duration {
+	const burst = intakeBurst * time.Second / intakeRate
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if from := now.Add(-burst); g.paid.Before(from) {
+		g.paid = from
+	}
+	g.paid = g.paid.Add(time.Duration(n) * time.Second / intakeRate)
+	return g.paid.Sub(now)
 }
 
 // Close closes it.

@@ -1,11 +1,13 @@
 package inside_test
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -164,6 +166,35 @@ func TestConnectionsAreBounded(t *testing.T) {
 	if _, err := last.Read(make([]byte, 1<<10)); err != nil {
 		t.Errorf("after another has ended: %v", err)
 	}
+	if err := g.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// What one guest sends is read at a rate, over all of its connections.
+func TestIntakeIsBounded(t *testing.T) {
+	s, _ := newServer(t, func(_ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) })
+	l := listen(t)
+	g := s.Open(l, iam.Session{})
+	const connections, each = 4, 6 << 20
+	began := time.Now()
+	var senders sync.WaitGroup
+	for range connections {
+		senders.Go(func() {
+			r, err := http.Post("http://"+l.Addr().String(), "", bytes.NewReader(make([]byte, each)))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			r.Body.Close()
+		})
+	}
+	senders.Wait()
+	// 24 MiB, of which 4 come at once, at 64 MiB a second.
+	if took := time.Since(began); took < 250*time.Millisecond {
+		t.Errorf("read within %v", took)
+	}
+	http.DefaultClient.CloseIdleConnections()
 	if err := g.Close(); err != nil {
 		t.Error(err)
 	}
