@@ -93,6 +93,9 @@ func startIn(t *testing.T, dir string, flags ...string) *server {
 	return s
 }
 
+// credentialsFile is what a test may set for a server.
+const credentialsFile = "AWS_SHARED_CREDENTIALS_FILE"
+
 // launch starts the process and waits until it is ready. The data of a lasting
 // one are in the workshop's directory, not in the test's.
 func launch(t *testing.T, dir string, lasting bool, flags ...string) *server {
@@ -103,7 +106,7 @@ func launch(t *testing.T, dir string, lasting bool, flags ...string) *server {
 	}
 	args := []string{"serve", "--listen", "127.0.0.1:0", "--data", s.dir, "--runtimes", runtimesDir(t)}
 	s.cmd = exec.Command(s.program, append(args, flags...)...)
-	s.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}
+	s.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), credentialsFile + "=" + os.Getenv(credentialsFile)}
 	s.cmd.Stderr = s.stderr
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
