@@ -49,7 +49,8 @@ func TestLeakCheck(t *testing.T) {
 	}
 	defer exec.Command("umount", mount).Run()
 	s.subnet = netip.MustParsePrefix("203.0.113.0/24")
-	link := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: fmt.Sprintf("thawleak%d", os.Getpid()%10_000)}}
+	name := fmt.Sprintf("thawleak%d", os.Getpid()%10_000)
+	link := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: name}, PeerName: name + "p"}
 	if err := netlink.LinkAdd(link); err != nil {
 		t.Fatalf("make a pair of interfaces: %v", err)
 	}
