@@ -73,6 +73,9 @@ type Member struct {
 	Required bool
 	// ByService means that the service, not the front end, checks the value.
 	ByService bool
+	// Told are the possible values that an error names, where they are not those
+	// that are taken.
+	Told []string
 }
 
 // WireName is the member's name on the wire.

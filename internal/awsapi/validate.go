@@ -128,7 +128,23 @@ func (v *validation) structure(shape *Shape, value reflect.Value, path string) {
 		if m.ByService {
 			continue
 		}
-		v.value(v.codec.service.shape(m.Shape), indirect(field), at)
+		known, inner := len(v.faults), v.codec.service.shape(m.Shape)
+		v.value(inner, indirect(field), at)
+		if len(m.Told) > 0 {
+			v.retell(v.faults[known:], inner, m.Told)
+		}
+	}
+}
+
+// retell replaces the values that faults of a member tell as possible.
+func (v *validation) retell(faults []string, shape *Shape, told []string) {
+	if shape.Kind == List {
+		shape = v.codec.service.shape(shape.Element)
+	}
+	other := *shape
+	other.Enum = told
+	for i := range faults {
+		faults[i] = strings.Replace(faults[i], enumText(shape), enumText(&other), 1)
 	}
 }
 

@@ -70,6 +70,7 @@ type member struct {
 	LocationName string `json:"locationName"`
 
 	byService bool
+	told      []string
 }
 
 // members keeps the order of the document: validation reports faults in it.

@@ -29,8 +29,6 @@ type overlay struct {
 	Patterns map[string]string `json:"patterns"`
 	// Enums puts the values of shapes in another order, by the shape's name.
 	Enums map[string][]string `json:"enums"`
-	// Enums puts the values of an enum into another order, by the shape's name.
-	Enums map[string][]string `json:"enums"`
 	// Told names the values that an error tells for a member ("Shape.Member") in
 	// the place of its enum.
 	Told map[string][]string `json:"told"`
@@ -66,7 +64,7 @@ func readOverlay(path string) (*overlay, error) {
 
 // merge applies the overlay. What the model says by now must leave the overlay.
 func (m *model) merge(o *overlay) error {
-	steps := []func(*overlay) error{m.mergeOperations, m.mergeFaults, m.mergeStatus, m.mergeLists, m.mergeMembers, m.mergePatterns, m.mergeEnums, m.mergeLimits}
+	steps := []func(*overlay) error{m.mergeOperations, m.mergeFaults, m.mergeStatus, m.mergeLists, m.mergeMembers, m.mergePatterns, m.mergeEnums, m.mergeTold, m.mergeOrder, m.mergeLimits}
 	for _, step := range steps {
 		if err := step(o); err != nil {
 			return err
@@ -166,14 +164,7 @@ func (m *model) mergeEnums(o *overlay) error {
 	return nil
 }
 
-func (m *model) mergeEnums(o *overlay) error {
-	for name, values := range o.Enums {
-		s := m.Shapes[name]
-		if s == nil || !slices.Equal(slices.Sorted(slices.Values(s.Enum)), slices.Sorted(slices.Values(values))) {
-			return fmt.Errorf("enum %s: the model has no such enum of these values", name)
-		}
-		s.Enum = values
-	}
+func (m *model) mergeTold(o *overlay) error {
 	for path, values := range o.Told {
 		in, name, _ := strings.Cut(path, ".")
 		s := m.Shapes[in]

@@ -48,7 +48,7 @@ var membersListLayerVersionsResponse = [...]awsapi.Member{
 
 var membersListLayersRequest = [...]awsapi.Member{
 	{Name: "CompatibleArchitecture", Shape: ShapeArchitecture, In: awsapi.InQuery},
-	{Name: "CompatibleRuntime", Shape: ShapeRuntime, In: awsapi.InQuery},
+	{Name: "CompatibleRuntime", Shape: ShapeRuntime, In: awsapi.InQuery, Told: []string{"ruby3.5", "ruby2.6", "dotnetcore1.0", "python3.7", "nodejs8.10", "nasa", "ruby2.7", "python2.7-greengrass", "dotnetcore2.0", "python3.8", "java21", "dotnet6", "dotnetcore2.1", "python3.9", "java11", "nodejs6.10", "provided", "dotnetcore3.1", "dotnet8", "java25", "java17", "nodejs", "nodejs4.3", "java8.al2", "go1.x", "dotnet10", "nodejs20.x", "go1.9", "byol", "nodejs10.x", "provided.al2023", "nodejs22.x", "python3.10", "java8", "nodejs12.x", "python3.11", "nodejs24.x", "nodejs8.x", "python3.12", "nodejs14.x", "nodejs8.9", "nodejs26.x", "python3.13", "python3.14", "nodejs16.x", "python3.15", "provided.al2", "nodejs4.3-edge", "nodejs18.x", "ruby3.2", "python3.4", "ruby3.3", "ruby3.4", "ruby2.5", "python3.6", "python2.7"}},
 	{Name: "Marker", Shape: ShapeString, In: awsapi.InQuery},
 	{Name: "MaxItems", Shape: ShapeMaxLayerListItems, In: awsapi.InQuery},
 }
@@ -161,8 +161,8 @@ var membersPublishLayerVersionRequest = [...]awsapi.Member{
 	{Name: "LayerName", Shape: ShapeLayerName, In: awsapi.InLabel, Required: true},
 	{Name: "Description", Shape: ShapeDescription},
 	{Name: "Content", Shape: ShapeLayerVersionContentInput, Required: true},
+	{Name: "CompatibleRuntimes", Shape: ShapeCompatibleRuntimes, Told: []string{"nodejs20.x", "python3.14", "provided.al2023", "python3.12", "python3.13", "nodejs24.x", "nodejs22.x", "java25", "python3.10", "python3.11", "java21", "ruby3.3", "ruby3.4", "ruby3.2", "python3.8", "python3.9", "java17", "nodejs16.x", "dotnet10", "dotnet8", "java11", "dotnet6", "nodejs18.x", "provided.al2", "java8.al2"}},
 	{Name: "CompatibleArchitectures", Shape: ShapeCompatibleArchitectures},
-	{Name: "CompatibleRuntimes", Shape: ShapeCompatibleRuntimes},
 	{Name: "LicenseInfo", Shape: ShapeLicenseInfo},
 }
 

@@ -161,8 +161,8 @@ type PublishLayerVersionRequest struct {
 	LayerName               *string
 	Description             *string
 	Content                 *LayerVersionContentInput
-	CompatibleArchitectures []string
 	CompatibleRuntimes      []string
+	CompatibleArchitectures []string
 	LicenseInfo             *string
 }
 
