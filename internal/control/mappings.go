@@ -351,6 +351,12 @@ func (s *settling) settleOne(ctx context.Context, record catalog.MappingRecord) 
 	if m.Enabled {
 		m.State = lambda.MappingEnabled
 	}
-	_, err := s.catalog.PutMapping(ctx, &m, record.Revision)
-	return err
+	if _, err := s.catalog.PutMapping(ctx, &m, record.Revision); err != nil {
+		return err
+	}
+	if m.State == lambda.MappingEnabled { // what the mapping shows is only what is wanted
+		s.logger.Warn("event source mapping enabled, but this server does not read from event sources yet",
+			slog.String("uuid", m.UUID), slog.String("function", m.Function))
+	}
+	return nil
 }
