@@ -108,3 +108,21 @@ func TestTagsAreRefused(t *testing.T) {
 	s.do("POST", functions, createBody("g", map[string]any{"Tags": map[string]string{"aws:k": "v"}})).want(t, "create", 400,
 		"message", "Tag keys that begin with aws: are reserved.")
 }
+
+// TestTagsOfMappings: what an event source mapping was made with is listed by its
+// ARN, and changed.
+func TestTagsOfMappings(t *testing.T) {
+	s := newServer(t, setup{})
+	s.create("f", nil)
+	made := s.do("POST", "/2015-03-31/event-source-mappings",
+		`{"FunctionName":"f","EventSourceArn":"arn:aws:sqs:us-east-1:111111111111:q","Tags":{"testtag":"custom"}}`)
+	made.want(t, "create", 202)
+	mapping, _ := made.json["EventSourceMappingArn"].(string)
+	s.do("POST", tagsOf(mapping), `{"Tags":{"k":"v"}}`).want(t, "tag", 204)
+	s.do("DELETE", tagsOf(mapping)+"?tagKeys=testtag", "").want(t, "untag", 204)
+	a := s.do("GET", tagsOf(mapping), "")
+	if diff := cmp.Diff(map[string]any{"Tags": map[string]any{"k": "v"}}, a.json); diff != "" {
+		t.Errorf("%d (-want +got):\n%s", a.status, diff)
+	}
+	s.do("POST", tagsOf(mapping), tags(0, 50)).want(t, "too many", 400, "message", "Number of tags exceeds resource tag limit.", "Type", "User")
+}
