@@ -18,9 +18,8 @@ func functionCases() []derived {
 		{suite: api, name: "TestLambdaFunction::test_lambda_code_location_zipfile", steps: codeLocation},
 		{suite: api, name: "TestLambdaFunction::test_lambda_concurrent_config_updates", steps: func(r *run) {
 			r.createUsual("create-function-response", nil)
-			layer := r.call("", "PublishLayerVersion", m{"LayerName": r.fn, "Content": m{"ZipFile": slow("layer.py", r.fn)}})
 			function := m{"FunctionName": r.fn}
-			r.call("", "UpdateFunctionConfiguration", with(function, m{"Layers": []any{layer["LayerVersionArn"]}}))
+			r.call("", "UpdateFunctionConfiguration", with(function, m{"Description": "first"}))
 			r.call("update-during-in-progress-update-exc", "UpdateFunctionConfiguration", with(function, m{"Description": "again"}))
 			r.settle(r.fn)
 		}},
@@ -82,7 +81,7 @@ func updateRefusals(r *run) {
 func codeLocation(r *run) {
 	r.create("create-response-zip-file", nil)
 	r.call("get-function-response", "GetFunction", m{"FunctionName": r.fn})
-	r.call("update-function-response", "UpdateFunctionCode", m{"FunctionName": r.fn, "ZipFile": slow("index.py", r.fn)})
+	r.call("update-function-response", "UpdateFunctionCode", m{"FunctionName": r.fn, "ZipFile": pack("index.py", echoPython+"# 2\n")})
 	r.call("get-function-response-updated", "GetFunction", m{"FunctionName": r.fn})
 	r.settle(r.fn)
 }

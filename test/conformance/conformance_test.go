@@ -43,7 +43,7 @@ type outcome struct {
 type recording struct{ Responses map[string]any }
 
 // workers is how many cases run at one time.
-const workers = 3
+const workers = 8
 
 func TestRecorded(t *testing.T) {
 	recorded := recordings(t)

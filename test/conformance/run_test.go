@@ -160,12 +160,6 @@ func functionARN(name string, qualifier ...string) string {
 	return strings.Join(append([]string{"arn:aws:lambda", region, account, "function", name}, qualifier...), ":")
 }
 
-// slow is code whose preparation takes a while, so that what is meanwhile is
-// seen: it is large when it is unpacked. No two are equal.
-func slow(file, name string) m {
-	return pack(file, echoPython, "large", strings.Repeat("\n", 128<<20)+name)
-}
-
 const echoPython = "def handler(event, context):\n    return event\n"
 
 // pack makes a zip of pairs of names and contents.

@@ -18,6 +18,10 @@ const (
 	account = "111111111111" // as in the recordings
 	region  = "us-east-1"
 
+	// settlePause is how long a change is seen in progress: a call that follows at
+	// once must meet it, however loaded the machine is.
+	settlePause = 400 * time.Millisecond
+
 	startLimit = 60 * time.Second
 	stopLimit  = 60 * time.Second
 )
@@ -32,7 +36,8 @@ type server struct {
 func startServer(t *testing.T) *server {
 	t.Helper()
 	program, dir, log := thaw(t), t.TempDir(), &tail{}
-	cmd := exec.Command(program, "serve", "--listen", "127.0.0.1:0", "--data", dir, "--runtimes", runtimes(t), "--account", account, "--region", region)
+	cmd := exec.Command(program, "serve", "--listen", "127.0.0.1:0", "--data", dir, "--runtimes", runtimes(t), "--account", account, "--region", region,
+		"--settle", settlePause.String())
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}
 	cmd.Stderr = log
 	if err := cmd.Start(); err != nil {

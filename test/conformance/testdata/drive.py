@@ -73,6 +73,6 @@ def work(call):
         sys.stdout.flush()
 
 
-with concurrent.futures.ThreadPoolExecutor(8) as pool:
+with concurrent.futures.ThreadPoolExecutor(16) as pool:
     for line in sys.stdin:
         pool.submit(work, json.loads(line))
