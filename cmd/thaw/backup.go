@@ -265,6 +265,10 @@ func (s *server) serveBackup() http.Handler { return s.serveBackupWithin(backupS
 func (s *server) serveBackupWithin(stall time.Duration) http.Handler {
 	turn := make(chan struct{}, 1)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet {
+			refuseOwn(w, http.StatusBadRequest, "InvalidParameterValueException", "A backup is read by GET.")
+			return
+		}
 		select {
 		case turn <- struct{}{}:
 			defer func() { <-turn }()
@@ -273,8 +277,9 @@ func (s *server) serveBackupWithin(stall time.Duration) http.Handler {
 			return
 		}
 		keys, err := os.ReadFile(filepath.Join(s.config.Data, iam.FileName))
-		if r.Method != http.MethodGet || err != nil {
-			refuseOwn(w, http.StatusInternalServerError, "ServiceException", "A backup is read by GET, and needs "+iam.FileName+".")
+		if err != nil {
+			s.logger.Error("no backup without the access keys", slog.Any("error", err))
+			refuseOwn(w, http.StatusInternalServerError, "ServiceException", "The file "+iam.FileName+" cannot be read.")
 			return
 		}
 		s.code.reading.RLock()

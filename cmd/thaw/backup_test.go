@@ -280,6 +280,30 @@ func TestStalledBackup(t *testing.T) {
 	}
 }
 
+// TestRefusedBackupRequests: what the client did and what the server lacks are told
+// apart.
+func TestRefusedBackupRequests(t *testing.T) {
+	dir := isolate(t)
+	s := openServerState(t, dir)
+	defer closeServerState(t, s)
+	var log bytes.Buffer
+	s.logger = slog.New(slog.NewTextHandler(&log, nil))
+	ask := func(method string) *http.Response {
+		recorder := httptest.NewRecorder()
+		s.serveBackup().ServeHTTP(recorder, httptest.NewRequest(method, backupPath, nil))
+		return recorder.Result()
+	}
+	if r := ask("POST"); r.StatusCode != http.StatusBadRequest || log.Len() > 0 {
+		t.Errorf("POST: status %d, logged %q", r.StatusCode, log.String())
+	}
+	if err := os.Remove(filepath.Join(dir, iam.FileName)); err != nil {
+		t.Fatal(err)
+	}
+	if r := ask("GET"); r.StatusCode != http.StatusInternalServerError || !strings.Contains(log.String(), iam.FileName) {
+		t.Errorf("GET without the keys: status %d, logged %q", r.StatusCode, log.String())
+	}
+}
+
 // TestBrokenBackup: a stream that breaks off leaves no file.
 func TestBrokenBackup(t *testing.T) {
 	dir := isolate(t)
