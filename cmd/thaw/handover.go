@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -80,10 +82,8 @@ type successor struct {
 
 // newSuccessor makes sure that the program runs before anything is ended for it.
 func newSuccessor(ctx context.Context, program string, listener net.Listener) (*successor, error) {
-	ctx, cancel := context.WithTimeout(ctx, trialLimit)
-	defer cancel()
-	if out, err := exec.CommandContext(ctx, program, "version").CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("try %s: %w: %s", program, err, strings.TrimSpace(string(out)))
+	if err := tryProgram(ctx, program, os.Args[1:]); err != nil {
+		return nil, fmt.Errorf("try %s: %w", program, err)
 	}
 	tcp, ok := listener.(*net.TCPListener)
 	if !ok {
@@ -94,6 +94,39 @@ func newSuccessor(ctx context.Context, program string, listener net.Listener) (*
 		return nil, fmt.Errorf("keep the socket: %w", err)
 	}
 	return &successor{program: program, socket: socket}, nil
+}
+
+// tryProgram tells whether a program can be a server by the arguments that this one
+// was started with: it has all its parts, and takes each flag. The help that is
+// asked for behind them keeps it from doing more than reading them.
+func tryProgram(ctx context.Context, program string, args []string) error {
+	ctx, cancel := context.WithTimeout(ctx, trialLimit)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, program, "version", "--json").Output()
+	if err != nil {
+		return trialError(err)
+	}
+	var made build
+	if err := json.Unmarshal(out, &made); err != nil {
+		return fmt.Errorf("it does not tell its version: %w", err)
+	}
+	if !made.Init {
+		return errNoInit
+	}
+	if _, err := exec.CommandContext(ctx, program, append(slices.Clone(args), "--help")...).Output(); err != nil {
+		return fmt.Errorf("it does not take this server's arguments: %w", trialError(err))
+	}
+	return nil
+}
+
+var errNoInit = errors.New("it carries no thaw-init, and so could make no sandbox: build it with make build")
+
+// trialError adds what a program has said.
+func trialError(err error) error {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return fmt.Errorf("%w: %s", err, strings.TrimSpace(string(exit.Stderr)))
+	}
+	return err
 }
 
 // become replaces this process. It returns only if that is not possible.

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -46,8 +48,7 @@ func TestSocketHandover(t *testing.T) {
 		t.Fatal(err)
 	}
 	address := first.Addr().String()
-	// In place of the version verb of a next program stands a program that succeeds.
-	next, err := newSuccessor(t.Context(), "/bin/true", first)
+	next, err := newSuccessor(t.Context(), nextProgram(t, `echo '{"init":true}'`), first)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,17 +80,56 @@ func TestSocketHandover(t *testing.T) {
 	conn.Close()
 }
 
-// TestSuccessorMustRun: a program that does not run is not gone on as.
+// nextProgram makes a program that does this when it is asked for its version, and
+// knows no flag --gone.
+func nextProgram(t *testing.T, version string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "thaw")
+	script := fmt.Sprintf(`#!/bin/sh
+if [ "$*" = "version --json" ]; then
+	%s
+	exit
+fi
+case "$*" in
+*--gone*) echo "unknown flag: --gone" >&2; exit 2 ;;
+*--help) ;;
+*) echo "it does what it was to be asked for only" >&2; exit 1 ;;
+esac
+`, version)
+	if err := os.WriteFile(name, []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// TestSuccessorMustRun: a program that would not run as this server does is not gone
+// on as.
 func TestSuccessorMustRun(t *testing.T) {
+	const whole = `echo '{"init":true}'`
+	for _, test := range []struct {
+		name, program string
+		args          []string
+		want          string
+	}{
+		{"one that can", nextProgram(t, whole), []string{"serve", "--data", "x"}, ""},
+		{"none", filepath.Join(t.TempDir(), "missing"), nil, "no such file"},
+		{"one that fails", nextProgram(t, "echo broken >&2; exit 1"), nil, "broken"},
+		{"another", nextProgram(t, "echo GNU hello 2.10"), nil, "does not tell its version"},
+		{"one without its init", nextProgram(t, `echo '{"init":false}'`), nil, "thaw-init"},
+		{"one that lacks a flag", nextProgram(t, whole), []string{"serve", "--gone"}, "unknown flag: --gone"},
+	} {
+		err := tryProgram(t.Context(), test.program, test.args)
+		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+			t.Errorf("%s: %v, want %q", test.name, err, test.want)
+		}
+	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	for _, program := range []string{"/bin/false", filepath.Join(t.TempDir(), "missing")} {
-		if _, err := newSuccessor(t.Context(), program, listener); err == nil {
-			t.Errorf("%s is taken", program)
-		}
+	if _, err := newSuccessor(t.Context(), "/bin/false", listener); err == nil {
+		t.Error("/bin/false is taken")
 	}
 }
 
