@@ -37,13 +37,9 @@ func shutdownAtTheBegin(t *testing.T, layer string) {
 	f := open(t, serve(t, 0, echo))
 	d := &slowEnd{Driver: f.driver}
 	d.begun, d.begin = context.WithCancel(t.Context())
-	root := t.TempDir()
-	if err := os.WriteFile(filepath.Join(root, "bootstrap"), nil, 0o755); err != nil {
-		t.Fatal(err)
-	}
 	f.env = environment.New(environment.Options{
 		Function: "f", Version: &lambda.Version{Number: lambda.Latest, Resources: lambda.Resources{MemoryMB: 128}},
-		Runtime: runtimes.Runtime{Bootstrap: []string{"/var/task/bootstrap"}}, CodeRoot: root, Layers: []string{layer},
+		Runtime: runtimes.Runtime{Bootstrap: []string{"/var/task/bootstrap"}}, CodeRoot: bootstrapped(t), Layers: []string{layer},
 		Driver: d, Logs: f.store, Logger: slog.New(slog.DiscardHandler),
 	})
 	var init sync.WaitGroup
@@ -85,4 +81,14 @@ func (b *slowBox) Start(ctx context.Context, p sandbox.Process) (sandbox.Running
 func (b *slowBox) Destroy(ctx context.Context) error {
 	<-b.driver.begun.Done()
 	return b.Sandbox.Destroy(ctx)
+}
+
+// bootstrapped is code with a bootstrap.
+func bootstrapped(t *testing.T) string {
+	t.Helper()
+	root := t.TempDir()
+	if err := os.WriteFile(filepath.Join(root, "bootstrap"), nil, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return root
 }

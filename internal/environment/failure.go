@@ -54,11 +54,16 @@ func exited(st sandbox.ExitStatus) *failure {
 	default:
 		f.message = "Runtime exited without providing a reason"
 	}
-	if st.OutOfMemory {
+	// A process that it has started may have been killed long ago: it lives on, and
+	// ends for a reason of its own, or it is a shell that passes the end on.
+	if st.OutOfMemory && (st.Signal == int(syscall.SIGKILL) || st.Code == shellKilled) {
 		f.errorType, f.wireType = typeOutOfMemory, typeExit
 	}
 	return f
 }
+
+// shellKilled is a shell's exit code when what it has run was killed.
+const shellKilled = 128 + int(syscall.SIGKILL)
 
 func signalText(st sandbox.ExitStatus) string {
 	return "signal: " + syscall.Signal(st.Signal).String()
