@@ -31,6 +31,7 @@ const (
 	functionPrefix = "function/"
 	layerPrefix    = "layer/"
 	mappingPrefix  = "mapping/"
+	signingPrefix  = "signing/"
 )
 
 // Record is one function as it is stored. Neither it nor what it points to may
@@ -55,6 +56,7 @@ type Catalog struct {
 	functions *readModel[Record]
 	layers    *readModel[LayerRecord]
 	mappings  *readModel[MappingRecord]
+	signing   *readModel[SigningRecord]
 }
 
 // Open reads all records. ctx bounds the reading, not the catalog's life.
@@ -69,9 +71,10 @@ func Open(ctx context.Context, metadata store.Metadata, o Options) (*Catalog, er
 		functions: newReadModel(functionPrefix, readFunction, o.Logger),
 		layers:    newReadModel(layerPrefix, readLayer, o.Logger),
 		mappings:  newReadModel(mappingPrefix, readMapping, o.Logger),
+		signing:   newReadModel(signingPrefix, readSigning, o.Logger),
 	}
 	for _, open := range []func(ctx, following context.Context, metadata store.Metadata) error{
-		c.functions.open, c.layers.open, c.mappings.open,
+		c.functions.open, c.layers.open, c.mappings.open, c.signing.open,
 	} {
 		if err := open(ctx, following, metadata); err != nil {
 			return nil, errors.Join(fmt.Errorf("open catalog: %w", err), c.Close())
@@ -86,6 +89,7 @@ func (c *Catalog) Close() error {
 	c.functions.followed.Wait()
 	c.layers.followed.Wait()
 	c.mappings.followed.Wait()
+	c.signing.followed.Wait()
 	return nil
 }
 

@@ -15,6 +15,7 @@ type configsFormat struct {
 	Scaling       []scalingFormat     `json:"scaling,omitempty"`
 	Policies      []policyFormat      `json:"policies,omitempty"`
 	RecursiveLoop string              `json:"recursiveLoop,omitempty"`
+	Signing       string              `json:"signing,omitempty"`
 }
 
 type eventInvokeFormat struct {
@@ -87,6 +88,7 @@ func formatConfigs(c *lambda.Configs) configsFormat {
 		Scaling:       mapped(c.Scaling, func(c lambda.ScalingConfig) scalingFormat { return scalingFormat(c) }),
 		Policies:      mapped(c.Policies, func(p lambda.Policy) policyFormat { return policyFormat(p) }),
 		RecursiveLoop: c.RecursiveLoop,
+		Signing:       c.Signing,
 	}
 }
 
@@ -104,6 +106,7 @@ func (f *configsFormat) configs() lambda.Configs {
 		Scaling:       mapped(f.Scaling, func(f scalingFormat) lambda.ScalingConfig { return lambda.ScalingConfig(f) }),
 		Policies:      mapped(f.Policies, func(f policyFormat) lambda.Policy { return lambda.Policy(f) }),
 		RecursiveLoop: f.RecursiveLoop,
+		Signing:       f.Signing,
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 //	{"v":1,"function":{…}}
 //	{"v":1,"layer":{…}}
 //	{"v":1,"mapping":{…}}
+//	{"v":1,"signing":{…}}
 //
 // gzipped when it is large: a function's versions are much alike, so that
 // thousands fit where a record's limit would leave room for a few hundred. The
@@ -38,6 +39,7 @@ type envelope struct {
 	Function *functionFormat `json:"function,omitempty"`
 	Layer    *layerFormat    `json:"layer,omitempty"`
 	Mapping  *mappingFormat  `json:"mapping,omitempty"`
+	Signing  *signingFormat  `json:"signing,omitempty"`
 }
 
 type functionFormat struct {

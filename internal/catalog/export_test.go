@@ -8,4 +8,6 @@ var (
 	DecodeLayer   = decodeLayer
 	EncodeMapping = encodeMapping
 	DecodeMapping = decodeMapping
+	EncodeSigning = encodeSigning
+	DecodeSigning = decodeSigning
 )

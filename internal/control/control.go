@@ -96,6 +96,7 @@ type Control struct {
 	scope      lambda.Scope
 	quotas     Quotas
 	versionARN func(runtime string) string
+	logger     *slog.Logger
 	activation *activation
 	collection *collection
 	mappings   *settling
@@ -105,6 +106,9 @@ type Control struct {
 	// claiming is held while a function's claim on the account's concurrency
 	// changes: what is left of it depends on all functions.
 	claiming sync.Mutex
+	// signing is held while a function gets a code signing configuration, or one is
+	// deleted: none is that a function has.
+	signing sync.Mutex
 }
 
 // Open starts the background activation.
@@ -124,7 +128,7 @@ func Open(ctx context.Context, o Options) (*Control, error) {
 	if o.RuntimeVersionARN == nil {
 		o.RuntimeVersionARN = func(runtime string) string { return runtimeVersionARN(o.Scope, runtime) }
 	}
-	c := &Control{catalog: o.Catalog, code: o.Code, objects: o.Objects, scope: o.Scope, quotas: o.Quotas, versionARN: o.RuntimeVersionARN}
+	c := &Control{catalog: o.Catalog, code: o.Code, objects: o.Objects, scope: o.Scope, quotas: o.Quotas, versionARN: o.RuntimeVersionARN, logger: o.Logger}
 	c.activation = startActivation(context.WithoutCancel(ctx), o)
 	c.collection = startCollection(context.WithoutCancel(ctx), o)
 	c.mappings = startSettling(context.WithoutCancel(ctx), o)

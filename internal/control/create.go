@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"thaw/internal/catalog"
 	"thaw/internal/lambda"
 	"thaw/internal/store"
 )
@@ -28,6 +29,8 @@ type CreateFunctionInput struct {
 	// Publish makes version 1 of it at once.
 	Publish bool
 	Tags    map[string]string
+	// SigningConfig is the ARN of a code signing configuration, or empty.
+	SigningConfig string
 }
 
 // CreateFunction records a new function, to be activated in the background.
@@ -48,6 +51,11 @@ func (c *Control) CreateFunction(ctx context.Context, in CreateFunctionInput) (_
 	if _, exists := c.catalog.Function(ref.Name); exists {
 		return View{}, alreadyExists(ref.Name)
 	}
+	if in.SigningConfig != "" {
+		if f.Configs.Signing, err = c.signingID(in.SigningConfig); err != nil {
+			return View{}, err
+		}
+	}
 	copies := 1
 	if in.Publish {
 		copies = 2
@@ -61,13 +69,16 @@ func (c *Control) CreateFunction(ctx context.Context, in CreateFunctionInput) (_
 	if err := checkUnzipped(&f.Latest); err != nil {
 		return View{}, err
 	}
+	if err := c.checkSigned(f); err != nil {
+		return View{}, err
+	}
 	if in.Publish {
 		publish(f, nil)
 	}
 	if err := c.checkStorage(code.Size*int64(copies), 0); err != nil {
 		return View{}, err
 	}
-	record, err := c.catalog.PutFunction(ctx, f, 0)
+	record, err := c.putNew(ctx, f)
 	switch {
 	case errors.Is(err, store.ErrConflict):
 		return View{}, alreadyExists(ref.Name)
@@ -81,6 +92,19 @@ func (c *Control) CreateFunction(ctx context.Context, in CreateFunctionInput) (_
 		return c.view(record.Function, record.Function.Version("1"), ""), nil
 	}
 	return c.view(record.Function, &record.Function.Latest, ""), nil
+}
+
+// putNew stores a new function, whose code signing configuration must still be
+// there.
+func (c *Control) putNew(ctx context.Context, f *lambda.Function) (catalog.Record, error) {
+	if f.Configs.Signing != "" {
+		c.signing.Lock()
+		defer c.signing.Unlock()
+		if _, err := c.signingID(c.scope.SigningConfigARN(f.Configs.Signing)); err != nil {
+			return catalog.Record{}, err
+		}
+	}
+	return c.catalog.PutFunction(ctx, f, 0)
 }
 
 func alreadyExists(name string) error {

@@ -86,7 +86,7 @@ func (c *Control) tagged(arn string) (tagged, error) {
 		}
 		return c.taggedMapping(strings.ToLower(name), missing), nil
 	case "code-signing-config":
-		return tagged{}, lambda.Errorf(lambda.CodeResourceNotFound, "The Lambda code signing configuration %s can not be found.", arn)
+		return c.taggedSigning(arn), nil
 	case "capacity-provider":
 		return tagged{}, lambda.Errorf(lambda.CodeResourceNotFound, "Capacity provider not found: %s", arn)
 	default:

@@ -45,6 +45,9 @@ func (c *Control) UpdateFunctionCode(ctx context.Context, ref lambda.Ref, in Upd
 		return View{}, err
 	}
 	defer func() { release(err) }()
+	if err := c.checkSigned(record.Function); err != nil {
+		return View{}, err
+	}
 	if in.DryRun {
 		f := *record.Function
 		if _, err := c.editCode(&f, code, in); err != nil {
@@ -115,6 +118,11 @@ func (c *Control) UpdateFunctionConfiguration(ctx context.Context, ref lambda.Re
 		}
 		if err := c.admit(f, revisionID); err != nil {
 			return err
+		}
+		if s.Layers != nil && len(f.Latest.Layers) > 0 {
+			if err := c.checkSigned(f); err != nil {
+				return err
+			}
 		}
 		updating(&f.Latest)
 		return nil

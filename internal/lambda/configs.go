@@ -21,6 +21,8 @@ type Configs struct {
 	// RecursiveLoop is "Allow" or "Terminate"; empty if it was never set, which
 	// means the latter.
 	RecursiveLoop string
+	// Signing is the ID of the function's code signing configuration, or empty.
+	Signing string
 }
 
 // Qualified is what is set for one qualifier, which Of returns.

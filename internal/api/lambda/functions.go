@@ -18,18 +18,20 @@ func (h *Handler) createFunction(ctx context.Context, c *call) (any, error) {
 	if err := checkPublishTo(in.PublishTo); err != nil {
 		return nil, err
 	}
-	if err := checkPromises(in.CodeSigningConfigArn, in.TenancyConfig, in.CapacityProviderConfig); err != nil {
+	if err := checkPromises(in.TenancyConfig, in.CapacityProviderConfig); err != nil {
 		return nil, err
 	}
 	view, err := h.control.CreateFunction(ctx, control.CreateFunctionInput{
-		Name:         *in.FunctionName,
-		Settings:     h.createSettings(in),
-		Zip:          in.Code.ZipFile,
-		Object:       code.object(),
-		Architecture: onlyOne(in.Architectures),
-		PackageType:  text(in.PackageType),
-		Publish:      truth(in.Publish),
-		Tags:         in.Tags,
+		Name:     *in.FunctionName,
+		Settings: h.createSettings(in),
+		Zip:      in.Code.ZipFile,
+		Object:   code.object(),
+
+		SigningConfig: text(in.CodeSigningConfigArn),
+		Architecture:  onlyOne(in.Architectures),
+		PackageType:   text(in.PackageType),
+		Publish:       truth(in.Publish),
+		Tags:          in.Tags,
 	})
 	if err != nil {
 		return nil, err
@@ -37,16 +39,10 @@ func (h *Handler) createFunction(ctx context.Context, c *call) (any, error) {
 	return h.configuration(view)
 }
 
-// codeCodeSigningConfigNotFound is a modelled error of functions.
-const codeCodeSigningConfigNotFound = "CodeSigningConfigNotFoundException"
-
 // checkPromises refuses what must not be taken and then not kept: isolation of
-// tenants, signed code, and capacity that no operation here could have made.
-func checkPromises(signing *string, tenancy *model.TenancyConfig, capacity *model.CapacityProviderConfig) error {
+// tenants, and capacity that no operation here could have made.
+func checkPromises(tenancy *model.TenancyConfig, capacity *model.CapacityProviderConfig) error {
 	switch {
-	case text(signing) != "":
-		return lambda.Errorf(codeCodeSigningConfigNotFound,
-			"The code signing configuration cannot be found. Check that the provided configuration is not deleted: %s.", *signing)
 	case tenancy != nil:
 		return lambda.Errorf(lambda.CodeInvalidParameterValue, "Tenant isolation is not supported by this server yet. Remove TenancyConfig from your request and try again.")
 	case capacity != nil:
@@ -161,7 +157,7 @@ func (h *Handler) updateFunctionConfiguration(ctx context.Context, c *call) (any
 	if err != nil {
 		return nil, err
 	}
-	if err := checkPromises(nil, nil, in.CapacityProviderConfig); err != nil {
+	if err := checkPromises(nil, in.CapacityProviderConfig); err != nil {
 		return nil, err
 	}
 	view, err := h.control.UpdateFunctionConfiguration(ctx, ref, h.updateSettings(in), text(in.RevisionId))

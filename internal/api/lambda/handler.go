@@ -44,6 +44,8 @@ type Control interface {
 	Layers
 	Configs
 	Mappings
+	SigningConfigs
+	FunctionSigning
 	Permissions
 	ResourcePolicies
 }
@@ -149,6 +151,7 @@ func New(o Options) *Handler {
 	}
 	maps.Copy(h.operations, h.configOperations())
 	maps.Copy(h.operations, h.mappingOperations())
+	maps.Copy(h.operations, h.signingOperations())
 	return h
 }
 
