@@ -58,12 +58,12 @@ func permissionsOfVersions(r *run) {
 	r.call("get_policy_version", "GetPolicy", with(function, first))
 	r.call("get_policy_after_adding_to_new_version", "GetPolicy", function)
 
-	made := r.call("create_alias_response", "CreateAlias", with(function, m{"Name": "permission-alias", "FunctionVersion": "1"}))
+	r.call("create_alias_response", "CreateAlias", with(function, m{"Name": "permission-alias", "FunctionVersion": "1"}))
 	alias := m{"Qualifier": "permission-alias"}
 	r.permit("add_permission_alias_revision_exception", "s3", with(alias, m{"RevisionId": "wrong"}))
+	made := r.call("get_alias", "GetAlias", with(function, m{"Name": "permission-alias"}))
 	r.call("", "AddPermission", with(r.bucketStatement("s3"), with(alias, m{"RevisionId": made["RevisionId"]})))
 	r.call("get_policy_alias", "GetPolicy", with(function, alias))
-	r.call("get_alias", "GetAlias", with(function, m{"Name": "permission-alias"}))
 	r.call("", "AddPermission", r.bucketStatement("s3_2"))
 	r.call("get_policy_after_adding_2", "GetPolicy", function)
 }

@@ -58,7 +58,7 @@ func (r *run) removeSource(made m) {
 
 func selfManaged(r *run) {
 	r.createUsual("", nil)
-	secret := "arn:aws:secretsmanager:" + region + ":" + account + ":secret:" + r.fn
+	secret := "arn:aws:secretsmanager:" + region + ":" + account + ":secret:kafka-" + r.fn
 	kafka := func(name string, servers []any, over m) {
 		r.source(name, with(m{
 			"SelfManagedEventSource":     m{"Endpoints": m{"KAFKA_BOOTSTRAP_SERVERS": servers}},

@@ -1,6 +1,7 @@
 package conformance_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -50,7 +51,7 @@ func TestRecorded(t *testing.T) {
 	listed := readList(t)
 	s := startServer(t)
 	driver := startDriver(t, s)
-	outcomes := runAll(t, driver, chosen(listed, recorded != nil))
+	outcomes := runAll(t, driver, chosen(t, listed, recorded != nil))
 	if recorded == nil {
 		t.Log("THAW_RECORDED is not set: only the digests of the listed cases are compared")
 	}
@@ -75,6 +76,9 @@ func checkListed(t *testing.T, o outcome, differences []string, listed map[strin
 	want, known := listed[o.key()]
 	switch {
 	case len(differences) > 0:
+		if reason := reasonOf(o.suite, o.name); reason != "" {
+			differences = append([]string{reason}, differences...)
+		}
 		text := fmt.Sprintf("differs (%s) %s\n\t%s", o.took.Round(time.Millisecond), o.key(), strings.Join(differences, "\n\t"))
 		if known {
 			t.Errorf("it is in the list of what matches, and %s", text)
@@ -124,15 +128,45 @@ func (o outcome) judge(recorded map[string]map[string]recording) []string {
 // recording keeps no more than that.
 func internalFailure(want any) bool { return want == "<aws_internal_failure>" }
 
-// chosen are the cases to run: without recordings, those of the list.
-func chosen(listed map[string]string, all bool) []derived {
+// chosen are the cases to run: without recordings, those of the list. A case
+// that invokes a function is left out where its runtime is not built.
+func chosen(t *testing.T, listed map[string]string, all bool) []derived {
 	var cases []derived
 	for _, d := range derivations() {
-		if _, ok := listed[d.key()]; (ok || all) && strings.Contains(d.key(), *only) {
-			cases = append(cases, d)
+		if _, ok := listed[d.key()]; !ok && !all || !strings.Contains(d.key(), *only) {
+			continue
 		}
+		if name := d.runtime(); name != "" {
+			if _, err := os.Stat(filepath.Join(runtimes(t), name)); err != nil {
+				t.Logf("left out %s: %s is not built", d.key(), name)
+				continue
+			}
+		}
+		cases = append(cases, d)
 	}
 	return cases
+}
+
+// runtime is the managed runtime that a case invokes; empty if it needs none.
+func (d derived) runtime() string {
+	if d.suite == api {
+		return ""
+	}
+	switch param := d.param(); {
+	case strings.HasPrefix(param, "python"), strings.HasPrefix(param, "nodejs"):
+		return param
+	case strings.HasPrefix(param, "provided"):
+		return ""
+	case strings.Contains(d.name, "TestLambdaErrors::"), strings.Contains(d.name, "TestCloudwatchLogs::"):
+		return "python3.13"
+	}
+	return "python3.12"
+}
+
+// param is what the case's name has in brackets.
+func (d derived) param() string {
+	_, param, _ := strings.Cut(d.name, "[")
+	return strings.TrimSuffix(param, "]")
 }
 
 // runAll runs those that need the account for themselves first, and then the
@@ -165,13 +199,10 @@ func runAll(t *testing.T, driver *driver, cases []derived) []outcome {
 
 func (d derived) run(t *testing.T, driver *driver, number int) (o outcome) {
 	r := &run{
-		t: t, driver: driver, fn: functionName(d.name), role: "arn:aws:iam::" + account + ":role/lambda-role",
+		t: t, driver: driver, param: d.param(), fn: functionName(d.name), role: "arn:aws:iam::" + account + ":role/lambda-role",
 		answers: make(map[string]any), bound: make(map[string]string),
 	}
 	r.bind("<function-name:1>", r.fn)
-	if _, param, ok := strings.Cut(d.name, "["); ok {
-		r.param = strings.TrimSuffix(param, "]")
-	}
 	begin := time.Now()
 	defer func() {
 		o = outcome{derived: d, answers: r.answers, bound: r.bound, took: time.Since(begin)}
@@ -230,7 +261,7 @@ func reportUnderived(t *testing.T, recorded map[string]map[string]recording, mat
 			if _, ok := matched[key]; ok {
 				count++
 			} else if !known[key] {
-				t.Logf("not derived %s: %s", key, underived(suite, name))
+				t.Logf("not derived %s: %s", key, cmp.Or(reasonOf(suite, name), "not looked at yet"))
 			}
 		}
 		t.Logf("%s: %d of %d matched", suite, count, len(all))

@@ -19,6 +19,9 @@ var varying = []struct {
 }{
 	{regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`), "uuid", true},
 	{regexp.MustCompile(`csc-[0-9a-z]{17}`), "signing", true},
+	{regexp.MustCompile(`[A-Za-z0-9+/]{43}=`), "sha256", true},
+	{regexp.MustCompile(`runtime:[0-9a-f]{64}`), "runtime", false},
+	{regexp.MustCompile(`\.v\d+\t`), "patch", false},
 	{regexp.MustCompile(`https?://[^"\s]+`), "url", false},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.0-9]*(Z|[+-]\d\d:?\d\d)?`), "date", false},
 	{regexp.MustCompile(`\d{4}/\d\d/\d\d/\[[^\]]*\][0-9a-f]{32}`), "stream", false},
@@ -41,11 +44,14 @@ func settle(v any, seen map[string]int) any {
 	case map[string]any:
 		settled := make(map[string]any, len(v))
 		for _, key := range slices.Sorted(maps.Keys(v)) {
-			if key == "LogResult" {
-				settled[key] = "<log>" // base64 of lines with times in them
-				continue
+			switch key {
+			case "LogResult": // base64 of lines with times in them
+				settled[key] = "<log>"
+			case "CodeSize", "eventId", "timestamp", "ingestionTime":
+				settled[key] = "<number>"
+			default:
+				settled[key] = settle(v[key], seen)
 			}
-			settled[key] = settle(v[key], seen)
 		}
 		return settled
 	case []any:

@@ -19,6 +19,8 @@ var kinds = map[string]*regexp.Regexp{
 	"datetime":    regexp.MustCompile(`^\d{4}-\d\d-\d\dT`),
 	"lambda-url":  regexp.MustCompile(`^https?://`),
 	"code-sha256": regexp.MustCompile(`^[A-Za-z0-9+/]{43}=$`),
+	"event-id":    regexp.MustCompile(`.`),
+	"timestamp":   regexp.MustCompile(`^\d`),
 	"log-result":  regexp.MustCompile(`^[A-Za-z0-9+/]+=*$`),
 }
 
@@ -98,9 +100,19 @@ func (m *match) object(path string, want, got map[string]any) {
 	}
 }
 
+// moment is a time within a line of a log; recordings have "date" there.
+var moment = regexp.MustCompile(`\t\d{4}-\d\d-\d\dT[0-9:.]+Z\t`)
+
+// nested is a token within a token, which a few recordings have.
+var nested = regexp.MustCompile(`<<([a-z0-9-]+)>:(\d+)>`)
+
 func (m *match) text(path, want string, value any) {
+	want = nested.ReplaceAllString(want, "<$1:$2>")
 	got, ok := value.(string)
-	if !ok && !token.MatchString(want) || value == nil {
+	if strings.Contains(want, "\tdate\t") {
+		got = moment.ReplaceAllString(got, "\tdate\t")
+	}
+	if !ok && !token.MatchString(want) && kinds[want] == nil || value == nil {
 		m.differ(path, "want %q, got %s", want, brief(value))
 		return
 	}

@@ -8,6 +8,7 @@ func derivations() []derived {
 	for _, part := range []func() []derived{
 		aliasCases, versionCases, functionCases, settingsCases, snapStartCases, layerCases,
 		permissionCases, tagCases, urlCases, eventInvokeCases, sourceCases, accountCases,
+		invokeCases, moreCases, storeCases,
 	} {
 		all = append(all, part()...)
 	}
@@ -33,21 +34,3 @@ func operation(method string) string {
 }
 
 const api = "lambda_api"
-
-// underived says why a recorded case has no calls.
-func underived(suite, name string) string {
-	for _, reason := range reasons {
-		if reason.suite == suite && strings.HasPrefix(name, reason.prefix) {
-			return reason.text
-		}
-	}
-	return "not looked at yet"
-}
-
-// reasons go from the special to the general.
-var reasons = []struct{ suite, prefix, text string }{
-	{api, "TestLambdaImages::", "container images are not built"},
-	{api, "TestLambdaEventSourceMappings::test_event_source_mapping_lifecycle_delete_function", "one of its answers is DynamoDB's, to UpdateTable"},
-	{api, "TestLambdaPermissions::test_lambda_permission_revisions", "recorded in 2022: an answer of today has members that it lacks, as newer recordings of the same calls show"},
-	{api, "TestLambdaVersions::test_publish_with_wrong_revisionid", "recorded in 2022: an answer of today has members that it lacks, as newer recordings of the same calls show"},
-}

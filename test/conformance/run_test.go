@@ -13,7 +13,7 @@ import (
 
 const (
 	pollPause   = 30 * time.Millisecond
-	settleLimit = 60 * time.Second // of a function that is created or updated
+	settleLimit = 30 * time.Second // of what the server does after its answer
 )
 
 // m is the input of a call or a part of an answer.
@@ -142,15 +142,25 @@ func (r *run) settle(name string, qualifier ...string) m {
 	if len(qualifier) > 0 {
 		input["Qualifier"] = qualifier[0]
 	}
-	for begin := time.Now(); ; time.Sleep(pollPause) {
+	for begin := newWait(settleLimit); ; begin.pause(r, name) {
 		got := r.call("", "GetFunctionConfiguration", input)
 		if got["State"] != "Pending" && got["LastUpdateStatus"] != "InProgress" {
 			return got
 		}
-		if time.Since(begin) > settleLimit {
-			r.stopf("%s is not settled: %s", name, brief(got))
-		}
 	}
+}
+
+// wait bounds how long a case waits for something.
+type wait struct{ end time.Time }
+
+func newWait(limit time.Duration) wait { return wait{time.Now().Add(limit)} }
+
+// pause goes before the next look.
+func (w wait) pause(r *run, what string) {
+	if time.Now().After(w.end) {
+		r.stopf("%s: it took too long", what)
+	}
+	time.Sleep(pollPause)
 }
 
 // arn is of the case's function.
@@ -182,7 +192,9 @@ func archive(comment string, files ...string) []byte {
 	// Writes to memory do not fail.
 	w.SetComment(comment)
 	for i := 0; i+1 < len(files); i += 2 {
-		f, _ := w.CreateHeader(&zip.FileHeader{Name: files[i], Method: zip.Deflate})
+		header := &zip.FileHeader{Name: files[i], Method: zip.Deflate}
+		header.SetMode(0o755)
+		f, _ := w.CreateHeader(header)
 		f.Write([]byte(files[i+1]))
 	}
 	w.Close()

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -37,8 +39,8 @@ func startServer(t *testing.T) *server {
 	t.Helper()
 	program, dir, log := thaw(t), t.TempDir(), &tail{}
 	cmd := exec.Command(program, "serve", "--listen", "127.0.0.1:0", "--data", dir, "--runtimes", runtimes(t), "--account", account, "--region", region,
-		"--settle", settlePause.String())
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}
+		"--settle", settlePause.String(), "--s3-endpoint", startStore(t))
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "AWS_ACCESS_KEY_ID=store", "AWS_SECRET_ACCESS_KEY=store"}
 	cmd.Stderr = log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -66,6 +68,24 @@ func startServer(t *testing.T) *server {
 		t.Fatalf("%v\n%s", err, log)
 	}
 	return s
+}
+
+const storeBucket = "conformance-bucket"
+
+// startStore starts what answers as an S3 with one empty bucket.
+func startStore(t *testing.T) string {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		code, text := "NoSuchBucket", "The specified bucket does not exist"
+		if strings.HasPrefix(req.URL.Path, "/"+storeBucket+"/") {
+			code, text = "NoSuchKey", "The specified key does not exist."
+		}
+		w.Header().Set("Content-Type", "application/xml")
+		w.WriteHeader(http.StatusNotFound)
+		fmt.Fprintf(w, "<Error><Code>%s</Code><Message>%s</Message></Error>", code, text)
+	}))
+	t.Cleanup(s.Close)
+	return s.URL
 }
 
 // reach waits for server.json, which tells that the server listens.
