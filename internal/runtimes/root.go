@@ -60,7 +60,7 @@ func (c *Catalogue) Add(root Root) (Runtime, error) {
 			root.Bootstrap = ownBootstraps[:]
 		}
 	}
-	for _, check := range []func(Root) error{checkPlace, c.checkOwnPlace, checkMountPoints, checkBootstraps, checkEnvironment} {
+	for _, check := range []func(Root) error{checkPlace, c.checkOwnPlace, checkReadable, checkMountPoints, checkBootstraps, checkEnvironment} {
 		if err := check(root); err != nil {
 			return Runtime{}, err
 		}
@@ -149,9 +149,6 @@ func checkPlace(root Root) error {
 	if info.Mode()&0o022 != 0 {
 		return fmt.Errorf("root %s can be written by others than its owner (mode %04o): chmod go-w %s", root.Dir, info.Mode().Perm(), root.Dir)
 	}
-	if info.Mode()&0o005 != 0o005 {
-		return fmt.Errorf("root %s can be read by its owner only (mode %04o): functions run as a user of their own: chmod go+rx %s", root.Dir, info.Mode().Perm(), root.Dir)
-	}
 	if root.Private == "" {
 		return nil
 	}
@@ -183,6 +180,18 @@ func (c *Catalogue) checkOwnPlace(root Root) error {
 	private, err := filepath.EvalSymlinks(root.Private)
 	if err == nil && within(private, root.Dir) {
 		return fmt.Errorf("root %s is in the data directory %s, which is the server's own", root.Dir, private)
+	}
+	return nil
+}
+
+// checkReadable refuses a root that only its owner can enter.
+func checkReadable(root Root) error {
+	info, err := os.Stat(root.Dir)
+	if err != nil {
+		return fmt.Errorf("root: %w", err)
+	}
+	if info.Mode()&0o005 != 0o005 {
+		return fmt.Errorf("root %s can be read by its owner only (mode %04o): functions run as a user of their own: chmod go+rx %s", root.Dir, info.Mode().Perm(), root.Dir)
 	}
 	return nil
 }
