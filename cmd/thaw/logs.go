@@ -87,7 +87,7 @@ to, and other clients of that service read it too.`,
 	cmd.ValidArgsFunction = conn.completeFunctions(1)
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "wait for new lines until interrupted")
 	cmd.Flags().BoolVar(&timestamps, "timestamps", false, "begin each line with its time")
-	durationFlag(cmd, &since, "since", 0, time.Millisecond, 100*365*24*time.Hour, "how far back to begin; 0 is at the first line held")
+	durationFlag(cmd, &since, "since", 0, 0, 100*365*24*time.Hour, "how far back to begin; 0 is at the first line held")
 	cmd.Flags().StringVar(&filter, "filter", "", "`pattern` of CloudWatch Logs that lines must match")
 	return cmd
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -44,5 +45,13 @@ func TestFollowingSearchesNothingTwice(t *testing.T) {
 	want := serverTime.Add(-followDelay).UnixMilli()
 	if starts[0] != 0 || starts[1] != want || starts[2] != want {
 		t.Errorf("the looks began at %d, want 0 and then %d", starts, want)
+	}
+}
+
+// TestSinceTheFirstLine: the flag takes what its help names.
+func TestSinceTheFirstLine(t *testing.T) {
+	startFake(t, isolate(t))
+	if _, stderr, code := runVerb(t, "", "logs", "none", "--since", "0"); code != exitRefused || !strings.Contains(stderr, "ResourceNotFoundException") {
+		t.Errorf("exit code %d, %s", code, stderr)
 	}
 }
