@@ -399,10 +399,11 @@ func (s *server) openAPI(context.Context) error {
 		Packages: s.code,
 		Keys:     keys,
 		Access:   s.guests.access,
+		Roles:    s.guests.directory,
 		Scope:    s.config.Scope,
 		Logger:   s.logger,
 	})
-	services := s.withLogs(api, keys)
+	services := s.withIdentity(s.withLogs(api, keys), api, keys)
 	s.guests.serve(services)
 	backups := api.Verified(s.serveBackup())
 	used := api.Verified(s.serveUsage())

@@ -27,7 +27,7 @@ const insideAddress = "169.254.100.1:9002"
 // insideServices are the services that this server answers for: those whose
 // address functions are told, by the names that the SDKs have for them. Requests
 // to others go where the function's configuration, or Amazon's defaults, say.
-var insideServices = []string{"LAMBDA", "CLOUDWATCH_LOGS"}
+var insideServices = []string{"LAMBDA", "CLOUDWATCH_LOGS", "STS", "IAM"}
 
 // The modes of --network.
 const (
@@ -140,17 +140,19 @@ func (s *server) tryDriver(ctx context.Context, network *native.Network) (err er
 type guests struct {
 	server *server
 	access *iam.Access
-	inside *inside.Server
-	api    atomic.Pointer[http.Handler]
+	// directory is the roles that access looks at.
+	directory *iam.Directory
+	inside    *inside.Server
+	api       atomic.Pointer[http.Handler]
 }
 
 // openGuests prepares what environments are given.
 func (s *server) openGuests(context.Context) error {
-	access, err := iam.NewAccess(iam.AccessOptions{Keyring: s.keys, Scope: s.config.Scope, Allowed: s.config.Networking.Allow})
+	access, directory, err := s.openAccess()
 	if err != nil {
 		return err
 	}
-	g := &guests{server: s, access: access}
+	g := &guests{server: s, access: access, directory: directory}
 	g.inside = inside.New(inside.Options{Handler: g, Sessions: access, Logger: s.logger})
 	s.onClose(ignoringContext(g.inside.Close))
 	s.guests = g

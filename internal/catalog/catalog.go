@@ -32,6 +32,8 @@ const (
 	layerPrefix    = "layer/"
 	mappingPrefix  = "mapping/"
 	signingPrefix  = "signing/"
+	rolePrefix     = "role/"
+	policyPrefix   = "policy/"
 )
 
 // Record is one function as it is stored. Neither it nor what it points to may
@@ -57,6 +59,8 @@ type Catalog struct {
 	layers    *readModel[LayerRecord]
 	mappings  *readModel[MappingRecord]
 	signing   *readModel[SigningRecord]
+	roles     *readModel[RoleRecord]
+	policies  *readModel[PolicyRecord]
 }
 
 // Open reads all records. ctx bounds the reading, not the catalog's life.
@@ -72,9 +76,11 @@ func Open(ctx context.Context, metadata store.Metadata, o Options) (*Catalog, er
 		layers:    newReadModel(layerPrefix, readLayer, o.Logger),
 		mappings:  newReadModel(mappingPrefix, readMapping, o.Logger),
 		signing:   newReadModel(signingPrefix, readSigning, o.Logger),
+		roles:     newReadModel(rolePrefix, readRole, o.Logger),
+		policies:  newReadModel(policyPrefix, readPolicy, o.Logger),
 	}
 	for _, open := range []func(ctx, following context.Context, metadata store.Metadata) error{
-		c.functions.open, c.layers.open, c.mappings.open, c.signing.open,
+		c.functions.open, c.layers.open, c.mappings.open, c.signing.open, c.roles.open, c.policies.open,
 	} {
 		if err := open(ctx, following, metadata); err != nil {
 			return nil, errors.Join(fmt.Errorf("open catalog: %w", err), c.Close())
@@ -90,6 +96,8 @@ func (c *Catalog) Close() error {
 	c.layers.followed.Wait()
 	c.mappings.followed.Wait()
 	c.signing.followed.Wait()
+	c.roles.followed.Wait()
+	c.policies.followed.Wait()
 	return nil
 }
 

@@ -16,6 +16,8 @@ import (
 //
 //	{"v":1,"function":{…}}
 //	{"v":1,"layer":{…}}
+//	{"v":1,"role":{…}}
+//	{"v":1,"policy":{…}}
 //	{"v":1,"mapping":{…}}
 //	{"v":1,"signing":{…}}
 //
@@ -40,6 +42,8 @@ type envelope struct {
 	Layer    *layerFormat    `json:"layer,omitempty"`
 	Mapping  *mappingFormat  `json:"mapping,omitempty"`
 	Signing  *signingFormat  `json:"signing,omitempty"`
+	Role     *Role           `json:"role,omitempty"`
+	Policy   *ManagedPolicy  `json:"policy,omitempty"`
 }
 
 type functionFormat struct {

@@ -10,6 +10,7 @@ import (
 
 	"thaw/internal/iam/policy"
 	"thaw/internal/lambda"
+	"thaw/internal/vault"
 )
 
 // Session is for whom temporary credentials of a role speak.
@@ -71,14 +72,16 @@ type AccessOptions struct {
 	Scope   lambda.Scope
 	// Roles may be nil: then sessions have no policies.
 	Roles Roles
+	// Vault seals the tokens of assumed roles; nil if none are assumed.
+	Vault *vault.Vault
 	// Allowed are patterns of the actions that all functions may take, whatever the
 	// policies of their roles do not deny.
 	Allowed []string
 }
 
 // Access answers whose a key is and what its owner may do: the keys of the
-// keyring are users', and those of sessions are in memory only, from Open until
-// Close. Its methods may be called from any goroutine; the administrator's key
+// keyring are users'; those of functions' sessions are in memory only, from Open
+// until Close; and those of assumed roles are in their tokens, sealed. Its methods may be called from any goroutine; the administrator's key
 // takes no lock.
 type Access struct {
 	keyring *Keyring
@@ -86,19 +89,24 @@ type Access struct {
 	roles   Roles
 	allowed []pattern
 	parsed  documents
+	vault   *vault.Vault
 
 	mu       sync.RWMutex
 	sessions map[string]opened // by the key's ID
+	// assumedCount is how many of them are of assumed roles.
+	assumedCount int
 }
 
+// opened is a session with its key. An assumed one is in its token too.
 type opened struct {
 	key     Key
 	session *Session
+	assumed bool
 }
 
 // NewAccess makes an Access without a session.
 func NewAccess(o AccessOptions) (*Access, error) {
-	a := &Access{keyring: o.Keyring, scope: o.Scope, roles: o.Roles, sessions: map[string]opened{}}
+	a := &Access{keyring: o.Keyring, scope: o.Scope, roles: o.Roles, vault: o.Vault, sessions: map[string]opened{}}
 	for _, text := range o.Allowed {
 		p, err := parsePattern(text)
 		if err != nil {
@@ -115,7 +123,7 @@ func (a *Access) Open(s Session) (key Key, token string) {
 	key.ExpiresAt = time.Time{}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.sessions[key.ID] = opened{key, &s}
+	a.sessions[key.ID] = opened{key: key, session: &s}
 	return key, token
 }
 
@@ -140,10 +148,15 @@ func (a *Access) session(id string) (opened, bool) {
 func (a *Access) Secret(id, token string, now time.Time) (string, error) {
 	o, ok := a.session(id)
 	if !ok {
-		return a.keyring.Secret(id, token, now)
+		if o, ok = a.unseal(id, token, now); !ok {
+			return a.keyring.Secret(id, token, now)
+		}
 	}
 	if !o.key.opensWith(token) {
 		return "", errUnrecognized()
+	}
+	if !o.key.Usable(now) {
+		return "", lambda.Errorf(codeExpiredToken, "The security token included in the request is expired")
 	}
 	return o.key.Secret, nil
 }

@@ -30,11 +30,26 @@ func (a *Access) Authorise(c Caller, q Question) error {
 	if c.Administrator() {
 		return nil
 	}
+	verdict, err := a.evaluate(c, q)
+	if err != nil {
+		return err
+	}
+	if verdict == policy.Allowed || (verdict == policy.Silent || verdict == policy.ResourceSilent) && a.allows(c, q.Action) {
+		return nil
+	}
+	return a.denied(c, q, verdict)
+}
+
+// evaluate tells what the policies of a caller and of the resource make of a
+// question. The administrator has none.
+func (a *Access) evaluate(c Caller, q Question) (verdict policy.Verdict, err error) {
+	if c.Administrator() {
+		return policy.Allowed, nil
+	}
 	var set policy.Set
-	var err error
 	if q.Policy != "" {
 		if set.Resource, err = a.parsed.get(q.Policy, policy.Resource); err != nil {
-			return err
+			return policy.Silent, err
 		}
 	}
 	switch {
@@ -46,15 +61,11 @@ func (a *Access) Authorise(c Caller, q Question) error {
 	if c.Session != nil && c.Session.Policy != "" {
 		limit, err := a.parsed.get(c.Session.Policy, policy.Identity)
 		if err != nil {
-			return err
+			return policy.Silent, err
 		}
 		set.Limits = []*policy.Policy{limit}
 	}
-	verdict := policy.Evaluate(a.request(c, q), set)
-	if verdict == policy.Allowed || (verdict == policy.Silent || verdict == policy.ResourceSilent) && a.allows(c, q.Action) {
-		return nil
-	}
-	return a.denied(c, q, verdict)
+	return policy.Evaluate(a.request(c, q), set), nil
 }
 
 // allows tells whether the operator lets all functions take an action.

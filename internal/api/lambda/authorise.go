@@ -24,6 +24,9 @@ type Access interface {
 	Authorise(c iam.Caller, q iam.Question) error
 }
 
+// Roles knows which roles functions may have. Package iam implements it.
+type Roles interface{ CheckPass(roleARN string) error }
+
 // administration is the action of all that is this server's own: backups above
 // all. No policy names it, but those that allow everything.
 const administration = "thaw:Administer"
@@ -66,9 +69,6 @@ func (h *Handler) ask(r *http.Request, c iam.Caller, q iam.Question) error {
 // authoriseInput asks for what an input needs beside its operation: that its role
 // may be passed on, and that its layers may be read.
 func (h *Handler) authoriseInput(r *http.Request, c iam.Caller, input any) error {
-	if c.Administrator() {
-		return nil
-	}
 	var role *string
 	var layers []string
 	switch in := input.(type) {
@@ -78,11 +78,12 @@ func (h *Handler) authoriseInput(r *http.Request, c iam.Caller, input any) error
 		role, layers = in.Role, in.Layers
 	}
 	if role != nil {
-		err := h.ask(r, c, iam.Question{Action: "iam:PassRole", Resource: *role,
-			Context: map[string][]string{"iam:passedtoservice": {"lambda.amazonaws.com"}}})
-		if err != nil {
+		if err := h.authoriseRole(r, c, *role); err != nil {
 			return err
 		}
+	}
+	if c.Administrator() {
+		return nil
 	}
 	for _, layer := range layers {
 		if err := h.ask(r, c, iam.Question{Action: "lambda:GetLayerVersion", Resource: h.layerARN(layer, "")}); err != nil {
@@ -90,6 +91,22 @@ func (h *Handler) authoriseInput(r *http.Request, c iam.Caller, input any) error
 		}
 	}
 	return nil
+}
+
+// authoriseRole lets a role be given to a function. The administrator may give any,
+// there or not.
+func (h *Handler) authoriseRole(r *http.Request, c iam.Caller, role string) error {
+	if !c.Administrator() {
+		err := h.ask(r, c, iam.Question{Action: "iam:PassRole", Resource: role,
+			Context: map[string][]string{"iam:passedtoservice": {"lambda.amazonaws.com"}}})
+		if err != nil {
+			return err
+		}
+	}
+	if h.roles == nil {
+		return nil
+	}
+	return h.roles.CheckPass(role)
 }
 
 // permissionContext is what conditions may ask of a permission that is to be

@@ -71,6 +71,7 @@ type Options struct {
 	// Access decides what callers may do. Nil lets users do everything and the
 	// sessions of functions nothing.
 	Access Access
+	Roles  Roles // nil: functions may have any role
 	Logger *slog.Logger
 	Now    func() time.Time // nil means time.Now
 }
@@ -83,6 +84,7 @@ type Handler struct {
 	scope    lambda.Scope
 	verifier *sigv4.Verifier // nil: no signatures
 	access   Access          // may be nil
+	roles    Roles           // may be nil
 	log      *slog.Logger
 	now      func() time.Time
 
@@ -109,7 +111,7 @@ type call struct {
 func New(o Options) *Handler {
 	service := model.Service()
 	h := &Handler{
-		control: o.Control, invoker: o.Invoke, packages: o.Packages, scope: o.Scope, access: o.Access, log: o.Logger, now: o.Now,
+		control: o.Control, invoker: o.Invoke, packages: o.Packages, scope: o.Scope, access: o.Access, roles: o.Roles, log: o.Logger, now: o.Now,
 		router: awsapi.NewRouter(service), codec: awsapi.NewCodec(service),
 		large: make(chan struct{}, maxLarge), signingKey: make([]byte, 32),
 	}

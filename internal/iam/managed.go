@@ -1,0 +1,181 @@
+package iam
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"thaw/internal/catalog"
+	"thaw/internal/iam/policy"
+	"thaw/internal/lambda"
+)
+
+// builtIn are policies of the provider that tools attach to the roles of
+// functions, by the end of their ARNs, with what they mean here.
+var builtIn = [...]catalog.Document{
+	{Name: "AdministratorAccess", Text: FullAccess},
+	{Name: "AWSLambda_FullAccess", Text: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["lambda:*","logs:Describe*","logs:Get*","logs:FilterLogEvents","logs:StartLiveTail","iam:GetRole","iam:GetRolePolicy","iam:ListAttachedRolePolicies","iam:ListRolePolicies","iam:ListRoles"],"Resource":"*"},{"Effect":"Allow","Action":"iam:PassRole","Resource":"*","Condition":{"StringEquals":{"iam:PassedToService":"lambda.amazonaws.com"}}}]}`},
+	{Name: "AWSLambda_ReadOnlyAccess", Text: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["lambda:Get*","lambda:List*","logs:Describe*","logs:Get*","logs:FilterLogEvents","logs:StartLiveTail","iam:GetRole","iam:GetRolePolicy","iam:ListAttachedRolePolicies","iam:ListRolePolicies","iam:ListRoles"],"Resource":"*"}]}`},
+	{Name: "service-role/AWSLambdaBasicExecutionRole", Text: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["logs:CreateLogGroup","logs:CreateLogStream","logs:PutLogEvents"],"Resource":"*"}]}`},
+	{Name: "service-role/AWSLambdaRole", Text: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"lambda:InvokeFunction","Resource":"*"}]}`},
+}
+
+// BuiltIn finds a policy of the provider by its ARN.
+func BuiltIn(arn, partition string) (catalog.Document, bool) {
+	name, ok := strings.CutPrefix(arn, "arn:"+partition+":iam::aws:policy/")
+	if !ok {
+		return catalog.Document{}, false
+	}
+	for _, p := range builtIn {
+		if p.Name == name {
+			return p, true
+		}
+	}
+	return catalog.Document{}, false
+}
+
+func noPolicy(arn string) error {
+	return lambda.Errorf(CodeNoSuchEntity, "Policy %s does not exist or is not attachable.", arn)
+}
+
+// Policies lists the managed policies of the account, sorted by name.
+func (d *Directory) Policies() (list []*catalog.ManagedPolicy) {
+	for _, p := range d.catalog.Policies() {
+		list = append(list, p.Policy)
+	}
+	return list
+}
+
+// Attachments counts the roles that have a managed policy.
+func (d *Directory) Attachments(arn string) (n int) {
+	for _, r := range d.catalog.Roles() {
+		if slices.Contains(r.Role.AttachedPolicyARNs, arn) {
+			n++
+		}
+	}
+	return n
+}
+
+// CreatePolicy makes a managed policy with one version.
+func (d *Directory) CreatePolicy(ctx context.Context, p catalog.ManagedPolicy, text string) (*catalog.ManagedPolicy, error) {
+	if err := d.check(text, policy.Identity, maxManagedDocument); err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, ok := d.catalog.Policy(p.Name); ok {
+		return nil, lambda.Errorf(CodeEntityAlreadyExists, "A policy called %s already exists. Duplicate names are not allowed.", p.Name)
+	}
+	if len(d.catalog.Policies()) >= maxManagedPolicies {
+		return nil, exceeded("PoliciesPerAccount", maxManagedPolicies)
+	}
+	p.ID, p.CreatedAt = newID(managedPolicyPrefix), time.Now().UTC().Truncate(time.Second)
+	p.UpdatedAt, p.Default, p.LastVersion = p.CreatedAt, "v1", 1
+	p.Versions = []catalog.DocumentVersion{{ID: "v1", Text: text, CreatedAt: p.CreatedAt}}
+	record, err := d.catalog.PutPolicy(ctx, &p, 0)
+	return record.Policy, written(err)
+}
+
+// changePolicy is changeRole for managed policies.
+func (d *Directory) changePolicy(ctx context.Context, arn string, edit func(*catalog.ManagedPolicy) error) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	found, ok := d.PolicyByARN(arn)
+	if !ok {
+		return NoSuchPolicy(arn)
+	}
+	record, _ := d.catalog.Policy(found.Name)
+	p := *record.Policy
+	if err := edit(&p); err != nil {
+		return err
+	}
+	p.UpdatedAt = time.Now().UTC().Truncate(time.Second)
+	_, err := d.catalog.PutPolicy(ctx, &p, record.Revision)
+	return written(err)
+}
+
+// NoSuchPolicy is the error for an ARN that names no managed policy.
+func NoSuchPolicy(arn string) error {
+	return lambda.Errorf(CodeNoSuchEntity, "Policy %s was not found.", arn)
+}
+
+// AddVersion gives a managed policy a new document, which counts from now on if it
+// is made the default.
+func (d *Directory) AddVersion(ctx context.Context, arn, text string, asDefault bool) (v catalog.DocumentVersion, err error) {
+	if err := d.check(text, policy.Identity, maxManagedDocument); err != nil {
+		return v, err
+	}
+	err = d.changePolicy(ctx, arn, func(p *catalog.ManagedPolicy) error {
+		if len(p.Versions) >= maxPolicyVersions {
+			return lambda.Errorf(CodeLimitExceeded,
+				"A managed policy can have up to %d versions. Before you create a new version, you must delete an existing version.", maxPolicyVersions)
+		}
+		p.LastVersion++
+		v = catalog.DocumentVersion{ID: "v" + strconv.Itoa(p.LastVersion), Text: text, CreatedAt: time.Now().UTC().Truncate(time.Second)}
+		p.Versions = append(slices.Clone(p.Versions), v)
+		if asDefault {
+			p.Default = v.ID
+		}
+		return nil
+	})
+	return v, err
+}
+
+// SetDefault chooses the version that counts.
+func (d *Directory) SetDefault(ctx context.Context, arn, id string) error {
+	return d.changePolicy(ctx, arn, func(p *catalog.ManagedPolicy) error {
+		if FindVersion(p, id) == nil {
+			return noVersion(arn, id)
+		}
+		p.Default = id
+		return nil
+	})
+}
+
+// FindVersion finds a version; nil if there is none.
+func FindVersion(p *catalog.ManagedPolicy, id string) *catalog.DocumentVersion {
+	for i := range p.Versions {
+		if p.Versions[i].ID == id {
+			return &p.Versions[i]
+		}
+	}
+	return nil
+}
+
+func noVersion(arn, id string) error {
+	return lambda.Errorf(CodeNoSuchEntity, "Policy %s version %s does not exist or is not attachable.", arn, id)
+}
+
+// DeleteVersion removes a version that is not the default.
+func (d *Directory) DeleteVersion(ctx context.Context, arn, id string) error {
+	return d.changePolicy(ctx, arn, func(p *catalog.ManagedPolicy) error {
+		switch {
+		case FindVersion(p, id) == nil:
+			return noVersion(arn, id)
+		case p.Default == id:
+			return lambda.Errorf(CodeDeleteConflict, "Cannot delete the default version of a policy.")
+		}
+		p.Versions = slices.DeleteFunc(slices.Clone(p.Versions), func(v catalog.DocumentVersion) bool { return v.ID == id })
+		return nil
+	})
+}
+
+// DeletePolicy removes a managed policy that no role has and whose versions, but
+// for the default one, are deleted.
+func (d *Directory) DeletePolicy(ctx context.Context, arn string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	p, ok := d.PolicyByARN(arn)
+	switch {
+	case !ok:
+		return NoSuchPolicy(arn)
+	case d.Attachments(arn) > 0:
+		return lambda.Errorf(CodeDeleteConflict, "Cannot delete a policy attached to entities.")
+	case len(p.Versions) > 1:
+		return lambda.Errorf(CodeDeleteConflict, "This policy has more than one version. Before you delete a policy, you must delete the policy's versions. The default version is deleted with the policy.")
+	}
+	record, _ := d.catalog.Policy(p.Name)
+	return written(d.catalog.DeletePolicy(ctx, p.Name, record.Revision))
+}
