@@ -87,7 +87,7 @@ func New(opts Options) *Environment {
 		logger:        opts.Logger.With("environment", id, "function", opts.Function, "version", v.Number),
 	}
 	e.stream = logs.Open(logs.StreamOptions{
-		Sink: opts.Logs, Group: v.Logging.Group, Name: logs.StreamName(time.Now(), v.Number, id),
+		Sink: opts.Logs, Group: v.Logging.Group, Name: logs.StreamName(time.Now(), v.Logging.Group, opts.Function, v.Number, id),
 		Format: v.Logging.Format, SystemLevel: v.Logging.SystemLevel, ApplicationLevel: v.Logging.ApplicationLevel,
 		OldStyle: opts.OldLogStyle, Observe: e.observe,
 	})

@@ -167,3 +167,18 @@ func TestTextLogsAreNotFiltered(t *testing.T) {
 		t.Errorf("the log is %q", kept.text())
 	}
 }
+
+// TestStreamName: in a group that functions may share, a stream tells whose it is;
+// so does the service's documentation of custom log groups.
+func TestStreamName(t *testing.T) {
+	at := time.Date(2026, 1, 2, 23, 0, 0, 0, time.FixedZone("", -2*60*60))
+	for group, want := range map[string]string{
+		"/aws/lambda/f": "2026/01/03/[7]8476a536e9f411e897392dfe598c3fcd",
+		"/aws/lambda/g": "2026/01/03/f[7]8476a536e9f411e897392dfe598c3fcd",
+		"shared":        "2026/01/03/f[7]8476a536e9f411e897392dfe598c3fcd",
+	} {
+		if got := logs.StreamName(at, group, "f", "7", "8476a536-e9f4-11e8-9739-2dfe598c3fcd"); got != want {
+			t.Errorf("in %s: %s, want %s", group, got, want)
+		}
+	}
+}

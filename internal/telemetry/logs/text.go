@@ -168,7 +168,14 @@ func appendMilliseconds(b []byte, d telemetry.Milliseconds) []byte {
 }
 
 // StreamName is the name of an environment's log stream: the day, the version
-// and 32 hexadecimal digits.
-func StreamName(now time.Time, version, id string) string {
-	return now.UTC().Format("2006/01/02") + "/[" + version + "]" + strings.ReplaceAll(id, "-", "")
+// and 32 hexadecimal digits. In a group that is not the function's own, which
+// others may share, its name comes before the version.
+func StreamName(now time.Time, group, function, version, id string) string {
+	if group == ownGroup(function) {
+		function = ""
+	}
+	return now.UTC().Format("2006/01/02") + "/" + function + "[" + version + "]" + strings.ReplaceAll(id, "-", "")
 }
+
+// ownGroup is the group of a function that names no other.
+func ownGroup(function string) string { return "/aws/lambda/" + function }
