@@ -31,10 +31,19 @@ type readModel[R record] struct {
 	byName   sync.Map // name → R; written under mu only
 	sorted   atomic.Pointer[[]R]
 
-	mu          sync.Mutex
-	deleted     map[string]store.Revision // own deletions that the watch has yet to show
+	mu sync.Mutex
+	// deleted are deletions that something older may yet come after: own ones until
+	// the watch shows them, and all while own writes of the name are under way.
+	deleted     map[string]deletion
+	writing     map[string]int // own writes that are under way
 	subscribers map[int]func(r R, deleted bool)
 	lastID      int
+}
+
+// deletion is of what had the revision or an older one.
+type deletion struct {
+	revision store.Revision
+	shown    bool // by the watch
 }
 
 func newReadModel[R record](prefix string, decode func([]byte, store.Revision) (R, error), logger *slog.Logger) *readModel[R] {
@@ -42,7 +51,8 @@ func newReadModel[R record](prefix string, decode func([]byte, store.Revision) (
 		prefix:      prefix,
 		decode:      decode,
 		logger:      logger,
-		deleted:     make(map[string]store.Revision),
+		deleted:     make(map[string]deletion),
+		writing:     make(map[string]int),
 		subscribers: make(map[int]func(R, bool)),
 	}
 }
@@ -144,6 +154,10 @@ func (m *readModel[R]) list() []R {
 // put writes a record if its revision is still expect, and shows it.
 func (m *readModel[R]) put(ctx context.Context, metadata store.Metadata, name string, value []byte, expect store.Revision) (R, error) {
 	var none R
+	// The watch may be ahead and show the write, and even its deletion by another,
+	// before the writer comes to know of it.
+	m.write(name, 1)
+	defer m.write(name, -1)
 	revision, err := metadata.Put(ctx, m.prefix+name, value, expect)
 	if err != nil {
 		return none, err
@@ -156,6 +170,21 @@ func (m *readModel[R]) put(ctx context.Context, metadata store.Metadata, name st
 	}
 	m.apply(name, r)
 	return r, nil
+}
+
+// write counts own writes of a name. With the last one end the deletions that
+// were kept for them.
+func (m *readModel[R]) write(name string, n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.writing[name] += n
+	if m.writing[name] > 0 {
+		return
+	}
+	delete(m.writing, name)
+	if m.deleted[name].shown {
+		delete(m.deleted, name)
+	}
 }
 
 func (m *readModel[R]) subscribe(notify func(r R, deleted bool)) (cancel func()) {
@@ -178,12 +207,13 @@ func (m *readModel[R]) apply(name string, r R) {
 	if known, ok := m.get(name); ok && known.revision() >= r.revision() {
 		return
 	}
-	if r.revision() <= m.deleted[name] {
+	if r.revision() <= m.deleted[name].revision {
 		return
 	}
 	delete(m.deleted, name)
+	m.sorted.Store(nil) // first: who has read the new one by name must not get an old list
 	m.byName.Store(name, r)
-	m.changed(r, false)
+	m.tell(r, false)
 }
 
 // remove takes a deletion from the watch. One that is older than an own deletion
@@ -191,12 +221,14 @@ func (m *readModel[R]) apply(name string, r R) {
 func (m *readModel[R]) remove(name string, revision store.Revision) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if revision > m.deleted[name] {
+	if revision > m.deleted[name].revision {
 		delete(m.deleted, name)
+		if m.writing[name] > 0 {
+			m.deleted[name] = deletion{revision: revision, shown: true}
+		}
 	}
 	if known, ok := m.get(name); ok && known.revision() < revision {
-		m.byName.Delete(name)
-		m.changed(known, true)
+		m.drop(name, known)
 	}
 }
 
@@ -207,15 +239,20 @@ func (m *readModel[R]) forget(name string, revision store.Revision) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if known, ok := m.get(name); ok && known.revision() <= revision {
-		m.deleted[name] = revision
-		m.byName.Delete(name)
-		m.changed(known, true)
+		m.deleted[name] = deletion{revision: revision}
+		m.drop(name, known)
 	}
 }
 
-// changed tells the subscribers; the caller holds mu.
-func (m *readModel[R]) changed(r R, deleted bool) {
+// drop takes a record away; the caller holds mu.
+func (m *readModel[R]) drop(name string, known R) {
 	m.sorted.Store(nil)
+	m.byName.Delete(name)
+	m.tell(known, true)
+}
+
+// tell is for the subscribers; the caller holds mu.
+func (m *readModel[R]) tell(r R, deleted bool) {
 	for _, notify := range m.subscribers {
 		notify(r, deleted)
 	}
