@@ -52,6 +52,9 @@ func (h *Handler) authorise(r *http.Request, accessKeyID string, route awsapi.Ro
 	}
 	q := iam.Question{Action: "lambda:" + actionOf(route.Operation.Name), Context: permissionContext(route, body)}
 	q.Resource, q.Policy = h.resourceOf(route, query, body)
+	if functions := h.mappedFunctions(r, route, body); len(functions) > 0 {
+		return c, h.askOfFunctions(r, c, q, functions)
+	}
 	return c, h.ask(r, c, q)
 }
 
