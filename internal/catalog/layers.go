@@ -62,12 +62,15 @@ type layerVersionFormat struct {
 	Architectures []string   `json:"architectures,omitzero"` // here too
 	Code          codeFormat `json:"code"`
 	CreatedAt     time.Time  `json:"createdAt"`
+	// Policy and PolicyRevision are empty if there is none.
+	Policy         string `json:"policy,omitempty"`
+	PolicyRevision string `json:"policyRevision,omitempty"`
 }
 
 func encodeLayer(l *lambda.Layer) ([]byte, error) {
 	format := &layerFormat{Name: l.Name, LastPublished: l.LastPublished}
 	for _, v := range l.Versions {
-		format.Versions = append(format.Versions, layerVersionFormat{
+		one := layerVersionFormat{
 			Number:        v.Number,
 			Description:   v.Description,
 			License:       v.License,
@@ -75,7 +78,11 @@ func encodeLayer(l *lambda.Layer) ([]byte, error) {
 			Architectures: v.Architectures,
 			Code:          codeFormat(v.Code),
 			CreatedAt:     v.CreatedAt.UTC(),
-		})
+		}
+		if v.Policy != nil {
+			one.Policy, one.PolicyRevision = v.Policy.Document, v.Policy.RevisionID
+		}
+		format.Versions = append(format.Versions, one)
 	}
 	return wrap(envelope{Layer: format})
 }
@@ -90,7 +97,7 @@ func decodeLayer(value []byte) (*lambda.Layer, error) {
 	}
 	l := &lambda.Layer{Name: e.Layer.Name, LastPublished: e.Layer.LastPublished}
 	for _, v := range e.Layer.Versions {
-		l.Versions = append(l.Versions, lambda.LayerVersion{
+		one := lambda.LayerVersion{
 			Number:        v.Number,
 			Description:   v.Description,
 			License:       v.License,
@@ -98,7 +105,11 @@ func decodeLayer(value []byte) (*lambda.Layer, error) {
 			Architectures: v.Architectures,
 			Code:          lambda.Code(v.Code),
 			CreatedAt:     v.CreatedAt,
-		})
+		}
+		if v.Policy != "" {
+			one.Policy = &lambda.Policy{Document: v.Policy, RevisionID: v.PolicyRevision}
+		}
+		l.Versions = append(l.Versions, one)
 	}
 	return l, nil
 }

@@ -28,6 +28,7 @@ func fullLayer() *lambda.Layer {
 				Number: 2, Description: "<d> & \"q\"", License: "MIT",
 				Runtimes: []string{"python3.13", "nodejs22.x"}, Architectures: []string{"arm64"},
 				Code: lambda.Code{SHA256: "c2hh", Size: 42, Unzipped: 99}, CreatedAt: at,
+				Policy: &lambda.Policy{Document: `{"Version":"2012-10-17"}`, RevisionID: "r"},
 			},
 			{Number: 5, Runtimes: []string{}, Code: lambda.Code{SHA256: "c2hi", Size: 1}, CreatedAt: at},
 		},

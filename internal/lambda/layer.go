@@ -27,7 +27,7 @@ func (l *Layer) Version(number int64) *LayerVersion {
 	return nil
 }
 
-// LayerVersion is one version of a layer. It never changes.
+// LayerVersion is one version of a layer. It never changes, save its policy.
 type LayerVersion struct {
 	Number      int64
 	Description string
@@ -38,6 +38,8 @@ type LayerVersion struct {
 	Architectures []string
 	Code          Code
 	CreatedAt     time.Time
+	// Policy is who may read it; nil for none. It has no qualifier.
+	Policy *Policy
 }
 
 // AttachedLayer is a layer version as the version of a function keeps it: with

@@ -42,6 +42,7 @@ type Control interface {
 	Versions
 	Aliases
 	Layers
+	LayerPermissions
 	Configs
 	Mappings
 	SigningConfigs
@@ -124,32 +125,35 @@ func New(o Options) *Handler {
 		h.verifier = sigv4.New(sigv4.Options{Service: service.Name, Region: o.Scope.Region, Keys: o.Keys, Now: h.now})
 	}
 	h.operations = map[string]operation{
-		model.OpCreateFunction:              h.createFunction,
-		model.OpGetFunction:                 h.getFunction,
-		model.OpGetFunctionConfiguration:    h.getFunctionConfiguration,
-		model.OpListFunctions:               h.listFunctions,
-		model.OpUpdateFunctionCode:          h.updateFunctionCode,
-		model.OpUpdateFunctionConfiguration: h.updateFunctionConfiguration,
-		model.OpDeleteFunction:              h.deleteFunction,
-		model.OpPublishVersion:              h.publishVersion,
-		model.OpListVersionsByFunction:      h.listVersionsByFunction,
-		model.OpCreateAlias:                 h.createAlias,
-		model.OpUpdateAlias:                 h.updateAlias,
-		model.OpGetAlias:                    h.getAlias,
-		model.OpListAliases:                 h.listAliases,
-		model.OpDeleteAlias:                 h.deleteAlias,
-		model.OpPublishLayerVersion:         h.publishLayerVersion,
-		model.OpGetLayerVersion:             h.getLayerVersion,
-		model.OpGetLayerVersionByArn:        h.getLayerVersionByArn,
-		model.OpListLayers:                  h.listLayers,
-		model.OpListLayerVersions:           h.listLayerVersions,
-		model.OpDeleteLayerVersion:          h.deleteLayerVersion,
-		model.OpAddPermission:               h.addPermission,
-		model.OpRemovePermission:            h.removePermission,
-		model.OpGetPolicy:                   h.getPolicy,
-		model.OpPutResourcePolicy:           h.putResourcePolicy,
-		model.OpGetResourcePolicy:           h.getResourcePolicy,
-		model.OpDeleteResourcePolicy:        h.deleteResourcePolicy,
+		model.OpCreateFunction:               h.createFunction,
+		model.OpGetFunction:                  h.getFunction,
+		model.OpGetFunctionConfiguration:     h.getFunctionConfiguration,
+		model.OpListFunctions:                h.listFunctions,
+		model.OpUpdateFunctionCode:           h.updateFunctionCode,
+		model.OpUpdateFunctionConfiguration:  h.updateFunctionConfiguration,
+		model.OpDeleteFunction:               h.deleteFunction,
+		model.OpPublishVersion:               h.publishVersion,
+		model.OpListVersionsByFunction:       h.listVersionsByFunction,
+		model.OpCreateAlias:                  h.createAlias,
+		model.OpUpdateAlias:                  h.updateAlias,
+		model.OpGetAlias:                     h.getAlias,
+		model.OpListAliases:                  h.listAliases,
+		model.OpDeleteAlias:                  h.deleteAlias,
+		model.OpPublishLayerVersion:          h.publishLayerVersion,
+		model.OpGetLayerVersion:              h.getLayerVersion,
+		model.OpGetLayerVersionByArn:         h.getLayerVersionByArn,
+		model.OpListLayers:                   h.listLayers,
+		model.OpListLayerVersions:            h.listLayerVersions,
+		model.OpDeleteLayerVersion:           h.deleteLayerVersion,
+		model.OpAddLayerVersionPermission:    h.addLayerVersionPermission,
+		model.OpRemoveLayerVersionPermission: h.removeLayerVersionPermission,
+		model.OpGetLayerVersionPolicy:        h.getLayerVersionPolicy,
+		model.OpAddPermission:                h.addPermission,
+		model.OpRemovePermission:             h.removePermission,
+		model.OpGetPolicy:                    h.getPolicy,
+		model.OpPutResourcePolicy:            h.putResourcePolicy,
+		model.OpGetResourcePolicy:            h.getResourcePolicy,
+		model.OpDeleteResourcePolicy:         h.deleteResourcePolicy,
 	}
 	maps.Copy(h.operations, h.configOperations())
 	maps.Copy(h.operations, h.mappingOperations())
