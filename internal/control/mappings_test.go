@@ -539,6 +539,7 @@ func TestMappingsSettleWhenTheStoreWritesAgain(t *testing.T) {
 		lasting := createMapping(t, s, mapping(queueARN))
 		disk.full.Store(true)
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if !strings.Contains(s.logs.String(), "event source mapping not settled") || stateOf(t, s, lasting.UUID) != lambda.MappingCreating {
 			t.Errorf("log %q", s.logs)
 		}
