@@ -64,6 +64,10 @@ var house = []row{
 		why:    "packages are bytes and directories; who uses them is not its matter",
 	},
 	{
+		folder: "internal/signing",
+		why:    "a signature fits a package or does not; whom to trust is control's",
+	},
+	{
 		// The SDK's core alone, for signatures and credentials: its client of S3 knows a
 		// hundred operations, and one is needed.
 		folder: "internal/s3", modules: []string{"github.com/aws/aws-sdk-go-v2/aws"},
@@ -88,7 +92,7 @@ var house = []row{
 		// The ports' words for a conflict and for a record that is too large come
 		// through catalog unchanged: control tells them apart.
 		// A filter of an event source mapping is refused when it is set.
-		folder: "internal/control", imports: []string{"internal/catalog", "internal/code", "=internal/store", "internal/source/filter", "internal/iam/policy"},
+		folder: "internal/control", imports: []string{"internal/catalog", "internal/code", "=internal/store", "internal/source/filter", "internal/iam/policy", "internal/signing"},
 		why: "the rules of change write wishes; who fulfils them watches the catalog",
 	},
 	{
