@@ -32,6 +32,7 @@ const (
 	layerPrefix    = "layer/"
 	mappingPrefix  = "mapping/"
 	signingPrefix  = "signing/"
+	signerPrefix   = "signer/"
 	rolePrefix     = "role/"
 	policyPrefix   = "policy/"
 )
@@ -59,6 +60,7 @@ type Catalog struct {
 	layers    *readModel[LayerRecord]
 	mappings  *readModel[MappingRecord]
 	signing   *readModel[SigningRecord]
+	signers   *readModel[SignerRecord]
 	roles     *readModel[RoleRecord]
 	policies  *readModel[PolicyRecord]
 }
@@ -76,11 +78,12 @@ func Open(ctx context.Context, metadata store.Metadata, o Options) (*Catalog, er
 		layers:    newReadModel(layerPrefix, readLayer, o.Logger),
 		mappings:  newReadModel(mappingPrefix, readMapping, o.Logger),
 		signing:   newReadModel(signingPrefix, readSigning, o.Logger),
+		signers:   newReadModel(signerPrefix, readSigner, o.Logger),
 		roles:     newReadModel(rolePrefix, readRole, o.Logger),
 		policies:  newReadModel(policyPrefix, readPolicy, o.Logger),
 	}
 	for _, open := range []func(ctx, following context.Context, metadata store.Metadata) error{
-		c.functions.open, c.layers.open, c.mappings.open, c.signing.open, c.roles.open, c.policies.open,
+		c.functions.open, c.layers.open, c.mappings.open, c.signing.open, c.signers.open, c.roles.open, c.policies.open,
 	} {
 		if err := open(ctx, following, metadata); err != nil {
 			return nil, errors.Join(fmt.Errorf("open catalog: %w", err), c.Close())
@@ -98,6 +101,7 @@ func (c *Catalog) Close() error {
 	c.signing.followed.Wait()
 	c.roles.followed.Wait()
 	c.policies.followed.Wait()
+	c.signers.followed.Wait()
 	return nil
 }
 

@@ -20,6 +20,7 @@ import (
 //	{"v":1,"policy":{…}}
 //	{"v":1,"mapping":{…}}
 //	{"v":1,"signing":{…}}
+//	{"v":1,"signer":{…}}
 //
 // gzipped when it is large: a function's versions are much alike, so that
 // thousands fit where a record's limit would leave room for a few hundred. The
@@ -42,6 +43,7 @@ type envelope struct {
 	Layer    *layerFormat    `json:"layer,omitempty"`
 	Mapping  *mappingFormat  `json:"mapping,omitempty"`
 	Signing  *signingFormat  `json:"signing,omitempty"`
+	Signer   *signerFormat   `json:"signer,omitempty"`
 	Role     *Role           `json:"role,omitempty"`
 	Policy   *ManagedPolicy  `json:"policy,omitempty"`
 }
@@ -67,6 +69,7 @@ type versionFormat struct {
 	Resources   resourcesFormat   `json:"resources"`
 	Environment map[string]string `json:"environment,omitzero"` // none and empty differ
 	Code        codeFormat        `json:"code"`
+	Signed      signedFormat      `json:"signed,omitzero"`
 	Logging     loggingFormat     `json:"logging"`
 	Layers      []attachedFormat  `json:"layers,omitempty"`
 	Tracing     string            `json:"tracing,omitempty"`
@@ -94,8 +97,9 @@ type codeFormat struct {
 }
 
 type attachedFormat struct {
-	ARN  string     `json:"arn"`
-	Code codeFormat `json:"code"`
+	ARN    string       `json:"arn"`
+	Code   codeFormat   `json:"code"`
+	Signed signedFormat `json:"signed,omitzero"`
 }
 
 type loggingFormat struct {
@@ -231,6 +235,7 @@ func formatVersionOf(v *lambda.Version) versionFormat {
 		},
 		Environment: v.Environment,
 		Code:        codeFormat(v.Code),
+		Signed:      signedFormat(v.Signed),
 		Logging:     loggingFormat(v.Logging),
 		Tracing:     v.Tracing,
 		Status:      statusFormat(v.Status),
@@ -239,7 +244,7 @@ func formatVersionOf(v *lambda.Version) versionFormat {
 		From:        v.PublishedFrom,
 	}
 	for _, l := range v.Layers {
-		record.Layers = append(record.Layers, attachedFormat{ARN: l.ARN, Code: codeFormat(l.Code)})
+		record.Layers = append(record.Layers, attachedFormat{ARN: l.ARN, Code: codeFormat(l.Code), Signed: signedFormat(l.Signed)})
 	}
 	for member, raw := range v.Recorded {
 		if record.Recorded == nil {
@@ -265,6 +270,7 @@ func (v *versionFormat) version() lambda.Version {
 		},
 		Environment:  v.Environment,
 		Code:         lambda.Code(v.Code),
+		Signed:       lambda.Signed(v.Signed),
 		Logging:      lambda.Logging(v.Logging),
 		Tracing:      v.Tracing,
 		Status:       lambda.Status(v.Status),
@@ -274,7 +280,7 @@ func (v *versionFormat) version() lambda.Version {
 		PublishedFrom: v.From,
 	}
 	for _, l := range v.Layers {
-		version.Layers = append(version.Layers, lambda.AttachedLayer{ARN: l.ARN, Code: lambda.Code(l.Code)})
+		version.Layers = append(version.Layers, lambda.AttachedLayer{ARN: l.ARN, Code: lambda.Code(l.Code), Signed: lambda.Signed(l.Signed)})
 	}
 	for member, raw := range v.Recorded {
 		if version.Recorded == nil {

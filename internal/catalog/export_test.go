@@ -10,4 +10,6 @@ var (
 	DecodeMapping = decodeMapping
 	EncodeSigning = encodeSigning
 	DecodeSigning = decodeSigning
+	EncodeSigner  = encodeSigner
+	DecodeSigner  = decodeSigner
 )

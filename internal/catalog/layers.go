@@ -55,13 +55,14 @@ type layerFormat struct {
 }
 
 type layerVersionFormat struct {
-	Number        int64      `json:"number"`
-	Description   string     `json:"description,omitempty"`
-	License       string     `json:"license,omitempty"`
-	Runtimes      []string   `json:"runtimes,omitzero"`      // none and empty differ
-	Architectures []string   `json:"architectures,omitzero"` // here too
-	Code          codeFormat `json:"code"`
-	CreatedAt     time.Time  `json:"createdAt"`
+	Number        int64        `json:"number"`
+	Description   string       `json:"description,omitempty"`
+	License       string       `json:"license,omitempty"`
+	Runtimes      []string     `json:"runtimes,omitzero"`      // none and empty differ
+	Architectures []string     `json:"architectures,omitzero"` // here too
+	Code          codeFormat   `json:"code"`
+	Signed        signedFormat `json:"signed,omitzero"`
+	CreatedAt     time.Time    `json:"createdAt"`
 	// Policy and PolicyRevision are empty if there is none.
 	Policy         string `json:"policy,omitempty"`
 	PolicyRevision string `json:"policyRevision,omitempty"`
@@ -77,6 +78,7 @@ func encodeLayer(l *lambda.Layer) ([]byte, error) {
 			Runtimes:      v.Runtimes,
 			Architectures: v.Architectures,
 			Code:          codeFormat(v.Code),
+			Signed:        signedFormat(v.Signed),
 			CreatedAt:     v.CreatedAt.UTC(),
 		}
 		if v.Policy != nil {
@@ -104,6 +106,7 @@ func decodeLayer(value []byte) (*lambda.Layer, error) {
 			Runtimes:      v.Runtimes,
 			Architectures: v.Architectures,
 			Code:          lambda.Code(v.Code),
+			Signed:        lambda.Signed(v.Signed),
 			CreatedAt:     v.CreatedAt,
 		}
 		if v.Policy != "" {

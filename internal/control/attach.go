@@ -38,7 +38,7 @@ func (a *attachment) resolve(ctx context.Context, arns []string) ([]lambda.Attac
 		if err != nil {
 			return nil, fmt.Errorf("hold layer %q: %w", arns[i], err)
 		}
-		layers = append(layers, lambda.AttachedLayer{ARN: arns[i], Code: v.Code})
+		layers = append(layers, lambda.AttachedLayer{ARN: arns[i], Code: v.Code, Signed: v.Signed})
 	}
 	return layers, nil
 }

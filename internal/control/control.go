@@ -305,16 +305,16 @@ func (c *Control) codeSize() (total int64) {
 // is dear. copies is how many versions will have it. release must be called with
 // the outcome of what the code is for. If that is not known, for a write that
 // failed may yet show, the code stays until the next start.
-func (c *Control) keep(ctx context.Context, name string, from source, copies int, replaced int64) (code lambda.Code, release func(outcome error), err error) {
+func (c *Control) keep(ctx context.Context, name string, from source, copies int, replaced int64) (kept content, release func(outcome error), err error) {
 	admit := func(size int64) error { return c.checkStorage(size*int64(copies), replaced) }
-	if code, err = c.add(ctx, from, admit); err != nil {
-		return lambda.Code{}, nil, asError("keep the code", name, err)
+	if kept, err = c.add(ctx, from, admit); err != nil {
+		return content{}, nil, asError("keep the code", name, err)
 	}
-	return code, func(outcome error) {
+	return kept, func(outcome error) {
 		if unknown(outcome) {
 			return
 		}
-		c.code.Release(code)
+		c.code.Release(kept.code)
 		c.collection.due()
 	}, nil
 }

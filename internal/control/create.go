@@ -60,22 +60,22 @@ func (c *Control) CreateFunction(ctx context.Context, in CreateFunctionInput) (_
 	if in.Publish {
 		copies = 2
 	}
-	code, release, err := c.keep(ctx, ref.Name, source{in.Zip, in.Object}, copies, 0)
+	kept, release, err := c.keep(ctx, ref.Name, source{in.Zip, in.Object}, copies, 0)
 	if err != nil {
 		return View{}, err
 	}
 	defer func() { release(err) }()
-	f.Latest.Code = code
+	f.Latest.Code, f.Latest.Signed = kept.code, kept.signed
 	if err := checkUnzipped(&f.Latest); err != nil {
 		return View{}, err
 	}
-	if err := c.checkSigned(f); err != nil {
+	if err := c.checkSigned(f, append(layerSignatures(f.Latest.Layers), kept.signed)...); err != nil {
 		return View{}, err
 	}
 	if in.Publish {
 		publish(f, nil)
 	}
-	if err := c.checkStorage(code.Size*int64(copies), 0); err != nil {
+	if err := c.checkStorage(kept.code.Size*int64(copies), 0); err != nil {
 		return View{}, err
 	}
 	record, err := c.putNew(ctx, f)

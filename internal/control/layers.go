@@ -40,13 +40,13 @@ func (c *Control) PublishLayerVersion(ctx context.Context, ref lambda.LayerRef, 
 	if err := c.resolveLayer(ref); err != nil {
 		return LayerView{}, err
 	}
-	code, release, err := c.keep(ctx, ref.Name, source{in.Zip, in.Object}, 1, 0)
+	kept, release, err := c.keep(ctx, ref.Name, source{in.Zip, in.Object}, 1, 0)
 	if err != nil {
 		return LayerView{}, err
 	}
 	defer func() { release(err) }()
 	record, err := c.changeLayer(ctx, ref.Name, func(l *lambda.Layer) error {
-		if err := c.checkStorage(code.Size, 0); err != nil {
+		if err := c.checkStorage(kept.code.Size, 0); err != nil {
 			return err
 		}
 		l.LastPublished++
@@ -56,7 +56,8 @@ func (c *Control) PublishLayerVersion(ctx context.Context, ref lambda.LayerRef, 
 			License:       in.License,
 			Runtimes:      in.Runtimes,
 			Architectures: in.Architectures,
-			Code:          code,
+			Code:          kept.code,
+			Signed:        kept.signed,
 			CreatedAt:     time.Now(),
 		})
 		return nil

@@ -3,7 +3,6 @@ package control
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -260,21 +259,4 @@ func (c *Control) taggedSigning(arn string) tagged {
 			return err
 		},
 	}
-}
-
-// checkSigned holds code or layers that a function is about to get to its code
-// signing configuration. This server trusts no signature yet, so that none of
-// them is signed by anyone who is allowed to. The text is the service's.
-func (c *Control) checkSigned(f *lambda.Function) error {
-	if f.Configs.Signing == "" {
-		return nil
-	}
-	record, ok := c.catalog.SigningConfig(f.Configs.Signing)
-	if ok && record.Config.Policy == lambda.SigningWarn {
-		c.logger.Warn("code without a trusted signature was deployed", slog.String("function", f.Name), slog.String("config", f.Configs.Signing))
-		return nil
-	}
-	return lambda.Errorf(lambda.CodeCodeVerificationFailed,
-		"Lambda cannot deploy the function. The function or layer might be signed using a signature that the client is not configured to accept. "+
-			"Check the provided signature for %s.", f.Name)
 }

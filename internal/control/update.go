@@ -40,24 +40,24 @@ func (c *Control) UpdateFunctionCode(ctx context.Context, ref lambda.Ref, in Upd
 	if err := c.admit(record.Function, in.RevisionID); err != nil {
 		return View{}, err
 	}
-	code, release, err := c.keep(ctx, ref.Name, source{in.Zip, in.Object}, in.copies(), record.Function.Latest.Code.Size)
+	kept, release, err := c.keep(ctx, ref.Name, source{in.Zip, in.Object}, in.copies(), record.Function.Latest.Code.Size)
 	if err != nil {
 		return View{}, err
 	}
 	defer func() { release(err) }()
-	if err := c.checkSigned(record.Function); err != nil {
+	if err := c.checkSigned(record.Function, kept.signed); err != nil {
 		return View{}, err
 	}
 	if in.DryRun {
 		f := *record.Function
-		if _, err := c.editCode(&f, code, in); err != nil {
+		if _, err := c.editCode(&f, kept, in); err != nil {
 			return View{}, err
 		}
 		return c.view(&f, &f.Latest, ref.Qualifier), nil
 	}
 	published := 0
 	f, err := c.change(ctx, ref, func(f *lambda.Function) (err error) {
-		published, err = c.editCode(f, code, in)
+		published, err = c.editCode(f, kept, in)
 		return err
 	})
 	if err != nil {
@@ -73,14 +73,14 @@ func (c *Control) UpdateFunctionCode(ctx context.Context, ref lambda.Ref, in Upd
 
 // editCode puts code into $LATEST. It returns the index of the version that was
 // published, if that was asked for.
-func (c *Control) editCode(f *lambda.Function, code lambda.Code, in UpdateCodeInput) (published int, err error) {
+func (c *Control) editCode(f *lambda.Function, kept content, in UpdateCodeInput) (published int, err error) {
 	if err := c.admit(f, in.RevisionID); err != nil {
 		return 0, err
 	}
-	if err := c.checkStorage(code.Size*int64(in.copies()), f.Latest.Code.Size); err != nil {
+	if err := c.checkStorage(kept.code.Size*int64(in.copies()), f.Latest.Code.Size); err != nil {
 		return 0, err
 	}
-	f.Latest.Code = code
+	f.Latest.Code, f.Latest.Signed = kept.code, kept.signed
 	if err := checkUnzipped(&f.Latest); err != nil {
 		return 0, err
 	}
@@ -119,8 +119,8 @@ func (c *Control) UpdateFunctionConfiguration(ctx context.Context, ref lambda.Re
 		if err := c.admit(f, revisionID); err != nil {
 			return err
 		}
-		if s.Layers != nil && len(f.Latest.Layers) > 0 {
-			if err := c.checkSigned(f); err != nil {
+		if s.Layers != nil {
+			if err := c.checkSigned(f, layerSignatures(f.Latest.Layers)...); err != nil {
 				return err
 			}
 		}

@@ -44,6 +44,7 @@ type Version struct {
 	Resources   Resources
 	Environment map[string]string
 	Code        Code
+	Signed      Signed
 	Logging     Logging
 	// Layers are merged at /opt in their order: of two files with one name, the
 	// later layer's is seen.

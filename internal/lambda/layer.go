@@ -37,6 +37,7 @@ type LayerVersion struct {
 	Runtimes      []string
 	Architectures []string
 	Code          Code
+	Signed        Signed
 	CreatedAt     time.Time
 	// Policy is who may read it; nil for none. It has no qualifier.
 	Policy *Policy
@@ -45,8 +46,9 @@ type LayerVersion struct {
 // AttachedLayer is a layer version as the version of a function keeps it: with
 // its content, which the function has even when the layer version is deleted.
 type AttachedLayer struct {
-	ARN  string
-	Code Code
+	ARN    string
+	Code   Code
+	Signed Signed
 }
 
 // LayerARN is the ARN of a layer, without a version.

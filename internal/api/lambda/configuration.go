@@ -95,8 +95,11 @@ func (h *Handler) configuration(view control.View) (*model.FunctionConfiguration
 	if v.Environment != nil {
 		c.Environment = &model.EnvironmentResponse{Variables: v.Environment}
 	}
+	c.SigningProfileVersionArn, c.SigningJobArn = h.signedBy(v.Signed)
 	for i := range v.Layers {
-		c.Layers = append(c.Layers, model.Layer{Arn: &v.Layers[i].ARN, CodeSize: &v.Layers[i].Code.Size})
+		layer := model.Layer{Arn: &v.Layers[i].ARN, CodeSize: &v.Layers[i].Code.Size}
+		layer.SigningProfileVersionArn, layer.SigningJobArn = h.signedBy(v.Layers[i].Signed)
+		c.Layers = append(c.Layers, layer)
 	}
 	if view.RuntimeVersionARN != "" {
 		c.RuntimeVersionConfig = &model.RuntimeVersionConfig{RuntimeVersionArn: &view.RuntimeVersionARN}

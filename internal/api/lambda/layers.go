@@ -80,8 +80,10 @@ func (h *Handler) layerVersion(c *call, view control.LayerView) (*model.GetLayer
 		return nil, err
 	}
 	v := view.Version
+	content := &model.LayerVersionContentOutput{Location: &location, CodeSha256: &v.Code.SHA256, CodeSize: &v.Code.Size}
+	content.SigningProfileVersionArn, content.SigningJobArn = h.signedBy(v.Signed)
 	return &model.GetLayerVersionResponse{
-		Content:                 &model.LayerVersionContentOutput{Location: &location, CodeSha256: &v.Code.SHA256, CodeSize: &v.Code.Size},
+		Content:                 content,
 		LayerArn:                &view.LayerARN,
 		LayerVersionArn:         &view.ARN,
 		Description:             &v.Description,

@@ -156,3 +156,12 @@ func signingConfig(view control.SigningConfigView) *model.CodeSigningConfig {
 		LastModified:         new(view.LastModified.UTC().Format(lastModified)),
 	}
 }
+
+// signedBy names who has signed a package, and when; nothing for one that is not
+// signed by anyone known, or was changed since.
+func (h *Handler) signedBy(s lambda.Signed) (profile, job *string) {
+	if s.Signer == "" || s.Broken {
+		return nil, nil
+	}
+	return new(h.scope.SignerARN(s.Signer, s.Version)), new(h.scope.SigningJobARN(s.Job))
+}
