@@ -407,6 +407,7 @@ func (s *server) openAPI(context.Context) error {
 	s.guests.serve(services)
 	backups := api.Verified(s.serveBackup())
 	used := api.Verified(s.serveUsage())
+	signers := api.Verified(s.serveSigners())
 	s.http = &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			switch {
@@ -414,6 +415,8 @@ func (s *server) openAPI(context.Context) error {
 				backups.ServeHTTP(w, r)
 			case r.URL.Path == usagePath:
 				used.ServeHTTP(w, r)
+			case r.URL.Path == signersPath:
+				signers.ServeHTTP(w, r)
 			default:
 				services.ServeHTTP(w, r)
 			}
