@@ -19,7 +19,7 @@ func exceptions() []exception {
 		{"*.MemorySize max", "1 validation error detected: Value '32768' at 'memorySize' failed to satisfy constraint: Member must have value less than or equal to 10240"},
 		{"*.EphemeralStorage.Size max", "1 validation error detected: Value '32768' at 'ephemeralStorage.size' failed to satisfy constraint: Member must have value less than or equal to 10240"},
 		// Something of the right shape that is not what is asked for.
-		{"AddPermission.Principal max", "The provided principal was invalid."},
+		{"Add*Permission.Principal max", "The provided principal was invalid."},
 		{"CreateEventSourceMapping.EventSourceArn max", "Unrecognized event source."},
 		{"CreateEventSourceMapping.FunctionName min", "Function does not exist"},
 		{"CreateEventSourceMapping.FilterCriteria.Filters.element.Pattern m??", "Invalid filter pattern definition."},
