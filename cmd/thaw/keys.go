@@ -41,10 +41,12 @@ func newKeysCommand() *cobra.Command {
 
 The keys are in keys.json of the data directory, their secrets sealed with the
 server's key file, so that these verbs run where the server runs, as its user.
-A running server takes a change over within a second. Every key may do
-everything; one that is permanent and not disabled must remain.`,
+A running server takes a change over within a second. The keys of the user
+"administrator" may do everything, and one of them that is permanent and not
+disabled must remain; those of other users may do what the user's policies say
+(see "thaw policy"), and nothing without.`,
 		Example: `  sudo thaw keys ls
-  sudo thaw keys add --user ci
+  sudo thaw keys add --user ci --policy deploy.json
   sudo thaw keys add --user ci --session 1h --json
   sudo thaw keys disable AKIAIOSFODNN7EXAMPLE
   sudo thaw keys rm AKIAIOSFODNN7EXAMPLE`,
@@ -131,37 +133,57 @@ func printKeys(w io.Writer, keys []iam.Key, asJSON bool) error {
 func (v *keysVerb) newAddCommand() *cobra.Command {
 	var user string
 	var session time.Duration
+	var grant newPolicy
 	cmd := &cobra.Command{
 		Use:   "add",
 		Short: "Make a new access key and show its secret, once",
 		Long: `Make a new access key and show its secret: this is the only time that it is
 shown. With --session the key is temporary: it comes with a session token, which
 is kept nowhere, and expires. The JSON is what the AWS tools expect of a
-credential_process.`,
-		Example: `  sudo thaw keys add --user ci
+credential_process.
+
+The key speaks for its user: what it may do is what the user's policies say,
+whichever of his keys signs. --policy and --read-only give the user a policy, as
+"thaw policy put" does.`,
+		Example: `  sudo thaw keys add --user ci --policy deploy.json
+  sudo thaw keys add --user eye --read-only
   sudo thaw keys add --user ci --session 1h --json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !userName.MatchString(user) {
 				return usageError("--user %q: a name has up to 64 letters, digits and characters of +=,.@_-", user)
 			}
+			granted, err := grant.read(user)
+			if err != nil {
+				return err
+			}
 			key, token := iam.NewKey(user), ""
 			if session > 0 {
 				key, token = iam.NewSession(user, session)
 			}
-			err := v.change(func(keys []iam.Key) ([]iam.Key, error) {
+			may := user == iam.Administrator
+			err = v.edit(func(c *iam.Contents) error {
 				expired := time.Now().Add(-keepExpired)
-				keys = slices.DeleteFunc(keys, func(k iam.Key) bool { return k.Temporary() && k.ExpiresAt.Before(expired) })
-				return append(keys, key), nil
+				c.Keys = append(slices.DeleteFunc(c.Keys, func(k iam.Key) bool { return k.Temporary() && k.ExpiresAt.Before(expired) }), key)
+				if granted != nil {
+					c.Set(user, *granted)
+				}
+				may = may || slices.ContainsFunc(c.Users, func(u iam.User) bool { return u.Name == user })
+				return nil
 			})
 			if err != nil {
 				return err
+			}
+			if !may && !v.conn.json {
+				fmt.Fprintf(cmd.ErrOrStderr(), "the user %s may do nothing yet: give him a policy by \"thaw policy put\"\n", user)
 			}
 			return printNewKey(cmd.OutOrStdout(), key, token, v.conn.json)
 		},
 	}
 	cmd.Flags().StringVar(&user, "user", iam.Administrator, "`name` of the user that the key speaks for")
 	durationFlag(cmd, &session, "session", 0, time.Second, maxSession, "make a temporary key that expires after this time")
+	cmd.Flags().StringVar(&grant.file, "policy", "", "give the user the policy in this `file`")
+	cmd.Flags().BoolVar(&grant.readOnly, "read-only", false, "give the user a policy that lets him read and change nothing")
 	return cmd
 }
 
@@ -221,12 +243,20 @@ func (v *keysVerb) newEditCommand(name, short, done string, edit func(keys []iam
 
 // change edits the keys of a data directory that has been used before.
 func (v *keysVerb) change(edit func([]iam.Key) ([]iam.Key, error)) error {
+	return v.edit(func(c *iam.Contents) (err error) {
+		c.Keys, err = edit(c.Keys)
+		return err
+	})
+}
+
+// edit edits the keys and users.
+func (v *keysVerb) edit(edit func(*iam.Contents) error) error {
 	dir := v.conn.dataDir()
 	box, err := v.vault(dir)
 	if err != nil {
 		return err
 	}
-	return privateError(dir, iam.Change(dir, box, edit))
+	return privateError(dir, iam.Edit(dir, box, edit))
 }
 
 // vault reads the key file: the one that is named, or that of the server that
