@@ -4,9 +4,8 @@
 // bundle, in JSON, with an envelope (DSSE) around an in-toto statement, which
 // tells the SHA-256 of the package and until when it may be deployed. The package
 // that is hashed is the zip without a comment: all its bytes up to the comment's
-// length, which is taken as 0. So every byte counts, unzipping works as before,
-// and "cosign verify-blob-attestation" verifies bundle and package apart from each
-// other. A key is told by its ID: the SHA-256 of its public half in PKIX form.
+// length, which is taken as 0. So every byte counts, and unzipping works as before.
+// A key is told by its ID: the SHA-256 of its public half in PKIX form.
 //
 // Which key belongs to whom, and whether it is trusted, is not this package's
 // matter: docs/decisions/007 tells why it is cut this way.
