@@ -32,6 +32,11 @@ func TestValidationTexts(t *testing.T) {
 				"Member must have length greater than or equal to 0, " + pattern + "subnet-[0-9a-z]*]"},
 		{"snap start", "POST", functions, `{` + base + `,"SnapStart":{"ApplyOn":"invalidOption"}}`,
 			one + "Value 'invalidOption' at 'snapStart.applyOn'" + failed + "Member must satisfy enum value set: [PublishedVersions, None]"},
+		{"runtimes of a layer", "POST", "/2018-10-31/layers/l/versions", `{"Content":{},"CompatibleRuntimes":["none"],"CompatibleArchitectures":["none"]}`,
+			"2 validation errors detected: Value '[none]' at 'compatibleRuntimes'" + failed + "Member must satisfy enum value set: [nodejs20.x, python3.14, " +
+				"provided.al2023, python3.12, python3.13, nodejs24.x, nodejs22.x, java25, python3.10, python3.11, java21, ruby3.3, ruby3.4, ruby3.2, python3.8, " +
+				"python3.9, java17, nodejs16.x, dotnet10, dotnet8, java11, dotnet6, nodejs18.x, provided.al2, java8.al2]; Value '[none]' at 'compatibleArchitectures'" +
+				failed + "Member must satisfy constraint: [Member must satisfy enum value set: [x86_64, arm64], Member must not be null]"},
 		{"runtime is the service's to check", "POST", functions, `{` + base + `,"Runtime":"none"}`, ""},
 		{"nothing", "POST", functions, `{}`,
 			"3 validation errors detected: Value null at 'functionName'" + failed + "Member must not be null; Value null at 'role'" + failed +

@@ -34,6 +34,38 @@ func sourceCases() []derived {
 	}
 }
 
+// mappingCases are those of the suites of sources that need no record of any.
+func mappingCases() []derived {
+	const queues, streams = "lambda_integration_sqs", "lambda_integration_kinesis"
+	return []derived{
+		{suite: queues, name: "TestSQSEventSourceMapping::test_duplicate_event_source_mappings", steps: func(r *run) {
+			r.createUsual("", nil)
+			r.source("create", m{"EventSourceArn": queueARN("queue-" + r.fn)})
+			r.source("error", m{"EventSourceArn": queueARN("queue-" + r.fn)})
+		}},
+		{suite: queues, name: "TestSQSEventSourceMapping::test_event_source_mapping_default_batch_size", steps: func(r *run) {
+			r.createUsual("", nil)
+			made := r.source("create-event-source-mapping", m{"EventSourceArn": queueARN("queue-" + r.fn)})
+			r.awaitMapping(made, "Creating")
+			r.call("invalid-update-event-source-mapping", "UpdateEventSourceMapping", m{"UUID": made["UUID"], "BatchSize": 20})
+			r.source("invalid-create-event-source-mapping", m{"EventSourceArn": queueARN("other-" + r.fn), "BatchSize": 20})
+		}},
+		{suite: queues, name: "test_fifo_message_group_parallelism", steps: func(r *run) {
+			r.createUsual("", nil)
+			made := r.source("create_esm_disabled", m{"EventSourceArn": queueARN("queue-" + r.fn + ".fifo"), "BatchSize": 1, "Enabled": false})
+			own := m{"UUID": made["UUID"]}
+			r.call("update_esm_enabling", "UpdateEventSourceMapping", with(own, m{"Enabled": true}))
+			r.set("get_esm_enabled", r.awaitMapping(made, "Enabling"))
+		}},
+		{suite: streams, name: "TestKinesisSource::test_duplicate_event_source_mappings", steps: func(r *run) {
+			r.createUsual("", nil)
+			stream := m{"EventSourceArn": "arn:aws:kinesis:" + region + ":" + account + ":stream/stream-" + r.fn, "StartingPosition": "LATEST"}
+			r.source("create", stream)
+			r.source("error", stream)
+		}},
+	}
+}
+
 func queueARN(name string) string {
 	return "arn:aws:sqs:" + region + ":" + account + ":" + name
 }
@@ -47,6 +79,15 @@ func (r *run) source(name string, over m) m {
 	made := r.call(name, "CreateEventSourceMapping", with(m{"FunctionName": r.fn}, over))
 	r.removeSource(made)
 	return made
+}
+
+// awaitMapping waits until a mapping has left a state, and returns it.
+func (r *run) awaitMapping(made m, state string) m {
+	for begin := newWait(settleLimit); ; begin.pause(r, state) {
+		if got := r.call("", "GetEventSourceMapping", m{"UUID": made["UUID"]}); got["State"] != state {
+			return got
+		}
+	}
 }
 
 // removeSource deletes a mapping when the case is over.

@@ -149,7 +149,7 @@ func chosen(t *testing.T, listed map[string]string, all bool) []derived {
 
 // runtime is the managed runtime that a case invokes; empty if it needs none.
 func (d derived) runtime() string {
-	if d.suite == api {
+	if d.suite == api || strings.HasPrefix(d.suite, "lambda_integration_") {
 		return ""
 	}
 	switch param := d.param(); {

@@ -8,7 +8,7 @@ func derivations() []derived {
 	for _, part := range []func() []derived{
 		aliasCases, versionCases, functionCases, settingsCases, snapStartCases, layerCases,
 		permissionCases, tagCases, urlCases, eventInvokeCases, sourceCases, accountCases,
-		invokeCases, moreCases, storeCases,
+		invokeCases, moreCases, storeCases, mappingCases,
 	} {
 		all = append(all, part()...)
 	}
