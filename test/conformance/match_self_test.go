@@ -36,18 +36,20 @@ func TestMatch(t *testing.T) {
 		{"other JSON in a text", `{"Policy":{"A":1}}`, `{"Policy":"{\"A\":2}"}`, 1},
 		{"a text of JSON that is text", `["\"a\""]`, `["a"]`, 1},
 	} {
-		var want, got any
-		for text, value := range map[string]*any{test.want: &want, test.got: &got} {
-			if err := json.Unmarshal([]byte(text), value); err != nil {
-				t.Fatalf("%s: %v", test.name, err)
-			}
-		}
 		m := newMatch(nil)
-		m.compare("", want, got)
+		m.compare("", parse(t, test.want), parse(t, test.got))
 		if len(m.differences) != test.differences {
 			t.Errorf("%s: %d differences, want %d: %v", test.name, len(m.differences), test.differences, m.differences)
 		}
 	}
+}
+
+func parse(t *testing.T, text string) (value any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(text), &value); err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	return value
 }
 
 // TestDigest tells which changes of an answer a digest notices.
