@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -75,9 +77,49 @@ func (m *readModel[R]) open(ctx, following context.Context, metadata store.Metad
 	return nil
 }
 
-// load takes the initial state. A record that cannot be read stops it: a server
-// that went on without would hand its name out again.
+const (
+	// decoders is how many records of the initial state are decoded at a time, at
+	// most: with many functions that have many versions it is most of a start.
+	decoders = 8
+	// loadedAhead is how many of them wait for each decoder.
+	loadedAhead = 32
+)
+
+// load takes the initial state, what has one name in order. A record that cannot
+// be read stops it: a server that went on without would hand its name out again.
 func (m *readModel[R]) load(ctx context.Context, changes <-chan store.Change) error {
+	loading, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var workers sync.WaitGroup
+	lines := make([]chan store.Change, min(runtime.GOMAXPROCS(0), decoders))
+	for i := range lines {
+		line := make(chan store.Change, loadedAhead)
+		lines[i] = line
+		workers.Go(func() {
+			for change := range line {
+				if loading.Err() != nil {
+					continue
+				}
+				if err := m.take(change); err != nil {
+					stop(err)
+				}
+			}
+		})
+	}
+	err := distribute(loading, changes, lines)
+	for _, line := range lines {
+		close(line)
+	}
+	workers.Wait()
+	if cause := context.Cause(loading); cause != nil {
+		return cause
+	}
+	return err
+}
+
+// distribute puts the initial state into lines, each name always into the same.
+func distribute(ctx context.Context, changes <-chan store.Change, lines []chan store.Change) error {
+	seed := maphash.MakeSeed()
 	for {
 		select {
 		case change, ok := <-changes:
@@ -87,8 +129,10 @@ func (m *readModel[R]) load(ctx context.Context, changes <-chan store.Change) er
 			if change.Synced {
 				return nil
 			}
-			if err := m.take(change); err != nil {
-				return err
+			select {
+			case lines[maphash.String(seed, change.Key)%uint64(len(lines))] <- change:
+			case <-ctx.Done():
+				return ctx.Err()
 			}
 		case <-ctx.Done():
 			return ctx.Err()
