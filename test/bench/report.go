@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// result is one figure of one scenario on both sides.
+// result is one figure of one scenario on both sides. Where there is no limit
+// program, Limit is a bound, or 0 for none.
 type result struct {
 	Scenario string  `json:"scenario"`
 	Metric   string  `json:"metric"`
@@ -35,6 +36,7 @@ func (s *sample) metrics() map[string]float64 {
 		"p50_us":            micros(percentile(s.latencies, 50)),
 		"p95_us":            micros(percentile(s.latencies, 95)),
 		"p99_us":            micros(percentile(s.latencies, 99)),
+		"max_us":            micros(s.latencies[n-1]),
 		"rps":               float64(n) / s.elapsed.Seconds(),
 		"cpu_us_per_invoke": micros(s.cpu) / float64(n),
 	}

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -38,6 +39,28 @@ type thawSide struct {
 }
 
 func newThawSide(ctx context.Context, binary, work, runtimes string) (*thawSide, error) {
+	s, err := startThaw(binary, work, runtimes)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.server.listening(ctx, s.address); err != nil {
+		s.close()
+		return nil, err
+	}
+	if s.keys, err = readKeys(ctx, binary, s.data); err != nil {
+		s.close()
+		return nil, err
+	}
+	s.client = lambda.New(lambda.Options{
+		Region:       region,
+		BaseEndpoint: aws.String("http://" + s.address),
+		Credentials:  credentials.StaticCredentialsProvider{Value: s.keys},
+	})
+	return s, nil
+}
+
+// startThaw starts the server and does not wait until it listens.
+func startThaw(binary, work, runtimes string) (*thawSide, error) {
 	address, err := freeAddress()
 	if err != nil {
 		return nil, err
@@ -49,21 +72,7 @@ func newThawSide(ctx context.Context, binary, work, runtimes string) (*thawSide,
 	if err != nil {
 		return nil, fmt.Errorf("start the server: %w", err)
 	}
-	s := &thawSide{server: server, binary: binary, data: data, address: address, deployed: map[string]bool{}}
-	if err := server.listening(ctx, address); err != nil {
-		s.close()
-		return nil, err
-	}
-	if s.keys, err = readKeys(ctx, binary, data); err != nil {
-		s.close()
-		return nil, err
-	}
-	s.client = lambda.New(lambda.Options{
-		Region:       region,
-		BaseEndpoint: aws.String("http://" + address),
-		Credentials:  credentials.StaticCredentialsProvider{Value: s.keys},
-	})
-	return s, nil
+	return &thawSide{server: server, binary: binary, data: data, address: address, deployed: map[string]bool{}}, nil
 }
 
 // readKeys asks the program for the key that the server has made.
@@ -155,21 +164,31 @@ func (s *thawSide) ready(ctx context.Context, f function) error {
 // target is the function's address with a request signed now: a signature is
 // good for five minutes, so that the same bytes can be sent over and over.
 func (s *thawSide) target(ctx context.Context, f function) (target, error) {
-	url := "http://" + s.address + "/2015-03-31/functions/" + f.name() + "/invocations"
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader([]byte(event)))
+	request, err := s.signed(ctx, http.MethodPost, "/2015-03-31/functions/"+f.name()+"/invocations", event)
 	if err != nil {
 		return target{}, err
 	}
-	r.Header.Set("Content-Type", "application/json")
-	sum := sha256.Sum256([]byte(event))
+	return target{address: s.address, request: request, pid: s.server.cmd.Process.Pid}, nil
+}
+
+// signed is a whole request, head and body.
+func (s *thawSide) signed(ctx context.Context, method, path, body string) ([]byte, error) {
+	r, err := http.NewRequestWithContext(ctx, method, "http://"+s.address+path, strings.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	sum := sha256.Sum256([]byte(body))
 	if err := v4.NewSigner().SignHTTP(ctx, s.keys, r, hex.EncodeToString(sum[:]), "lambda", region, time.Now()); err != nil {
-		return target{}, err
+		return nil, err
 	}
 	var buf bytes.Buffer
 	if err := r.Write(&buf); err != nil {
-		return target{}, err
+		return nil, err
 	}
-	return target{address: s.address, request: buf.Bytes(), pid: s.server.cmd.Process.Pid}, nil
+	return buf.Bytes(), nil
 }
 
 // forget removes what the server has stored.
