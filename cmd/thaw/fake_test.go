@@ -14,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"thaw/internal/lambda"
 )
 
 // fakeServer answers the part of the Lambda API that the verbs use. A function
@@ -48,6 +50,7 @@ func newFakeServer(t *testing.T, accessKey, dataDir string) *httptest.Server {
 	new(fakeLayers).handle(mux)
 	mux.HandleFunc("GET /_thaw/backup", f.backup)
 	mux.HandleFunc("GET /_thaw/usage", f.usage)
+	mux.HandleFunc(signersPath, f.signers)
 	server := httptest.NewServer(f.authorised(mux))
 	t.Cleanup(server.Close)
 	return server
@@ -233,5 +236,22 @@ func logLine(ms int, message string) map[string]any {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC).UnixMilli() + int64(ms)
 	return map[string]any{
 		"eventId": fmt.Sprint(at), "timestamp": at, "ingestionTime": at, "logStreamName": "s", "message": message,
+	}
+}
+
+// signers answers as a server with one signing profile.
+func (f *fakeServer) signers(w http.ResponseWriter, r *http.Request) {
+	arn := lambda.DefaultScope.SignerARN("release", "abcdefghij")
+	switch r.Method {
+	case http.MethodGet:
+		json.NewEncoder(w).Encode([]shownSigner{{Name: "release", Version: "abcdefghij", ARN: arn, Status: "Active"}})
+	case http.MethodPost:
+		json.NewEncoder(w).Encode(map[string]string{"arn": arn})
+	default:
+		if r.URL.Query().Get("version") != "abcdefghij" {
+			refuseOwn(w, http.StatusNotFound, lambda.CodeResourceNotFound, "There is no signing profile release with this version.")
+			return
+		}
+		io.WriteString(w, "{}")
 	}
 }

@@ -174,6 +174,7 @@ func (t target) signers(ctx context.Context, method string, query url.Values, in
 func newSignCommand() *cobra.Command {
 	var key, output string
 	var life time.Duration
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "sign ZIP",
 		Short: "Sign a package",
@@ -184,7 +185,7 @@ nothing else of the package changes. No server is needed.`,
 		Example: `  thaw sign function.zip --key release.key
   thaw sign function.zip --key release.key --output signed.zip --valid 720h`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			if key == "" {
 				return usageError("--key has to name a file")
 			}
@@ -201,16 +202,24 @@ nothing else of the package changes. No server is needed.`,
 				return err
 			}
 			now := time.Now().UTC().Truncate(time.Second)
-			signed, err := signing.Sign(zip, private, signing.Statement{Job: lambda.NewUUID(), SignedAt: now, ExpiresAt: now.Add(life)})
+			statement := signing.Statement{Job: lambda.NewUUID(), SignedAt: now, ExpiresAt: now.Add(life)}
+			signed, err := signing.Sign(zip, private, statement)
 			if err != nil {
 				return fmt.Errorf("sign %s: %w", args[0], err)
 			}
 			if output == "" {
 				output = args[0]
 			}
-			return replaceFile(output, signed)
+			if err := replaceFile(output, signed); err != nil || !asJSON {
+				return err
+			}
+			return printJSON(cmd.OutOrStdout(), struct {
+				File string `json:"file"`
+				signing.Statement
+			}{output, statement})
 		},
 	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "answer in JSON")
 	cmd.Flags().StringVar(&key, "key", "", "`file` with the private key, PKCS #8 in PEM")
 	cmd.Flags().StringVar(&output, "output", "", "`file` for the signed package (default ZIP itself)")
 	durationFlag(cmd, &life, "valid", defaultSignatureLife, time.Second, maxSignatureLife, "how long the package may be deployed")

@@ -6,9 +6,11 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,7 +45,7 @@ func TestSign(t *testing.T) {
 		says string
 	}{
 		{"elsewhere", []string{"a.zip", "--key", path("key"), "--output", path("b.zip")}, "b.zip", 0, ""},
-		{"in place", []string{"a.zip", "--key", path("key"), "--valid", "1h"}, "a.zip", 0, ""},
+		{"in place", []string{"a.zip", "--key", path("key"), "--valid", "1h", "--json"}, "a.zip", 0, ""},
 		{"no key", []string{"a.zip"}, "", exitUsage, "--key has to name a file"},
 		{"a bad key", []string{"a.zip", "--key", path("text")}, "", exitUsage, "the key must be an ECDSA or Ed25519 key"},
 		{"no zip", []string{"text", "--key", path("key")}, "", exitLocal, "not a zip"},
@@ -51,7 +53,7 @@ func TestSign(t *testing.T) {
 		{"for too long", []string{"a.zip", "--key", path("key"), "--valid", "999999h"}, "", exitUsage, "--valid"},
 	} {
 		test.args[0] = path(test.args[0])
-		_, stderr, code := runVerb(t, "", append([]string{"sign"}, test.args...)...)
+		stdout, stderr, code := runVerb(t, "", append([]string{"sign"}, test.args...)...)
 		if code != test.code || !strings.Contains(stderr, test.says) {
 			t.Errorf("%s: ends with %d: %s", test.name, code, stderr)
 		}
@@ -66,8 +68,13 @@ func TestSign(t *testing.T) {
 		if err != nil || s == nil {
 			t.Fatalf("%s: %v, %v", test.name, s, err)
 		}
-		if _, err := s.Verify(public); err != nil {
+		statement, err := s.Verify(public)
+		if err != nil {
 			t.Errorf("%s: %v", test.name, err)
+		}
+		var told signing.Statement
+		if slices.Contains(test.args, "--json") && (json.Unmarshal([]byte(stdout), &told) != nil || told != statement) {
+			t.Errorf("%s: told %s, signed %+v", test.name, stdout, statement)
 		}
 	}
 }
