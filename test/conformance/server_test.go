@@ -22,7 +22,7 @@ const (
 
 	// settlePause is how long a change is seen in progress: a call that follows at
 	// once must meet it, however loaded the machine is.
-	settlePause = 400 * time.Millisecond
+	settlePause = 700 * time.Millisecond
 
 	startLimit = 60 * time.Second
 	stopLimit  = 60 * time.Second
