@@ -1,13 +1,21 @@
 package lambda_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
 	"fmt"
 	"net/url"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"thaw/internal/signing"
 )
 
 const (
@@ -210,4 +218,43 @@ func TestMissingSigningConfigs(t *testing.T) {
 			t.Errorf("%s: %d %s %s", test.name, a.status, a.header.Get("X-Amzn-ErrorType"), a.body)
 		}
 	}
+}
+
+// TestSignedBy shows who has signed code and layers, wherever they are shown.
+func TestSignedBy(t *testing.T) {
+	s := newServer(t, setup{})
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	profile, err := s.control.AddSigner(t.Context(), "release", der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := base64.StdEncoding.DecodeString(zipFile("hello"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	zip, err := signing.Sign(plain, key, signing.Statement{Job: "0b8e3c2a-0000-4000-8000-000000000000", ExpiresAt: time.Now().Add(time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	source := map[string]any{"ZipFile": base64.StdEncoding.EncodeToString(zip)}
+	shown := func(what string, at any) {
+		t.Helper()
+		members, _ := at.(map[string]any)
+		if members["SigningProfileVersionArn"] != profile || members["SigningJobArn"] != "arn:aws:signer:us-east-1:111111111111:/signing-jobs/0b8e3c2a-0000-4000-8000-000000000000" {
+			t.Errorf("%s: %v", what, at)
+		}
+	}
+	layer := s.do("POST", layers+"/l/versions", publishBody(t, "", map[string]any{"Content": source}))
+	shown("layer", layer.json["Content"])
+	created := s.create("f", map[string]any{"Code": source, "Layers": []any{layer.json["LayerVersionArn"]}})
+	shown("function", created)
+	shown("attached layer", created["Layers"].([]any)[0])
+	shown("published", s.do("POST", functions+"/f/versions", "{}").json)
 }
