@@ -44,7 +44,7 @@ type outcome struct {
 type recording struct{ Responses map[string]any }
 
 // workers is how many cases run at one time.
-const workers = 8
+const workers = 14
 
 func TestRecorded(t *testing.T) {
 	recorded := recordings(t)
