@@ -68,19 +68,18 @@ func (c config) management(ctx context.Context, only *regexp.Regexp, t tree) (re
 	starts := &sample{}
 	for range min(max(c.plan.colds/4, 1), maxStarts) {
 		s.close()
-		begin := time.Now()
-		if s, err = c.startReady(ctx, work, s); err != nil {
+		if s, err = c.restart(ctx, work, s, starts); err != nil {
 			return nil, err
 		}
-		took := time.Since(begin)
-		starts.latencies, starts.elapsed = append(starts.latencies, took), starts.elapsed+took
 	}
 	memory, err := memoryOf(s.server.cmd.Process.Pid)
 	if err != nil {
 		return nil, err
 	}
 	if only.MatchString(startScenario) {
-		results = append(bounded(startScenario, starts, startBound), memory...)
+		cpu := starts.cpu.Seconds() * 1000 / float64(len(starts.latencies))
+		results = append(bounded(startScenario, starts, startBound), result{Scenario: startScenario, Metric: "cpu_ms", Thaw: round(cpu, 1)})
+		results = append(results, memory...)
 	}
 	for _, word := range []string{"functions", "all", "versions"} {
 		path, ok := wanted[listScenario+word]
@@ -147,6 +146,19 @@ func (c config) startReady(ctx context.Context, work string, before *thawSide) (
 			return s, fmt.Errorf("server is not ready: %w", err)
 		}
 	}
+}
+
+// restart is startReady, measured.
+func (c config) restart(ctx context.Context, work string, before *thawSide, starts *sample) (*thawSide, error) {
+	begin := time.Now()
+	s, err := c.startReady(ctx, work, before)
+	if err != nil {
+		return s, err
+	}
+	took := time.Since(begin)
+	spent, err := treeCPU(s.server.cmd.Process.Pid)
+	starts.latencies, starts.elapsed, starts.cpu = append(starts.latencies, took), starts.elapsed+took, starts.cpu+spent
+	return s, err
 }
 
 // walk measures all pages of a list, and a list of few pages again and again.

@@ -22,7 +22,8 @@
 // 1,000 of them with 50 versions, to its being ready; control.list.functions,
 // control.list.all and control.list.versions are single pages of its lists, every
 // page once. The limit program keeps nothing: in its place is the bound that they
-// are to stay within, 500 ms and 50 ms. They have max_us, and the start rss_mib and
+// are to stay within, 500 ms and 50 ms. They have max_us, and the start cpu_ms, the
+// mean CPU time of one, which other work on the machine sways less, and rss_mib and
 // peak_mib, the server's memory in MiB when it is ready and at most until then.
 //
 // Metrics: p50_us and p99_us, the latency in µs as a client on the same machine
