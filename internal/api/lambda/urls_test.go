@@ -11,7 +11,7 @@ import (
 func urlOf(name string) string { return "/2021-10-31/functions/" + name + "/url" }
 
 var (
-	urlText = regexp.MustCompile(`^https://[a-z0-9]{32}\.lambda-url\.us-east-1\.on\.aws/$`)
+	urlText     = regexp.MustCompile(`^https://[a-z0-9]{32}\.lambda-url\.us-east-1\.on\.aws/$`)
 	urlTimeText = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$`)
 )
 
