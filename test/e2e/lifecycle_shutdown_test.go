@@ -162,8 +162,11 @@ func TestSIGTERM(t *testing.T) {
 		{"python-alone", py, nil, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			if tc.spec.runtime == "" {
+			switch minor, isPython := strings.CutPrefix(tc.spec.runtime, "python3."); {
+			case tc.spec.runtime == "":
 				t.Skip("this machine has no JDK, and the runtimes are made of the machine's own")
+			case isPython && tc.asked && (len(minor) < 2 || minor < "12"):
+				t.Skip("before Python 3.12 the client waits for its next event where Python handles no signal, here as in the service")
 			}
 			name := "terminated-" + tc.name
 			tc.spec.layers = tc.layers
