@@ -36,6 +36,10 @@ var house = []row{
 		why: "it decodes, verifies, authorises, calls and encodes; rules live in the packages it calls",
 	},
 	{
+		folder: "internal/async", imports: []string{"=internal/store"},
+		why: "it decides when an event runs and keeps it until then; who runs it and who sends what became of it are its own small interfaces",
+	},
+	{
 		folder: "internal/invoke", imports: []string{"internal/catalog", "internal/pool"},
 		why: "the walk of an invocation meets the read model and the pool, never a store or a sandbox",
 	},
