@@ -61,6 +61,11 @@ type Change struct {
 const MaxValue = 1 << 20
 
 // Queue holds events until they are worked off: at least once each.
+//
+// Times are compared by the monotonic clock where both sides have its reading, as
+// what comes from time.Now and Add does: a clock that is set moves neither leases
+// nor due times of this process's life. After a restart, due times are by the
+// wall clock.
 type Queue interface {
 	// EnqueueBatch makes all events durable, or none: at most MaxBatch of them.
 	// An ID that waits already is ErrConflict; a full queue is ErrFull.
@@ -75,6 +80,23 @@ type Queue interface {
 	// RetryAt gives an event back, due at the given time, with a new body (its
 	// attempts counted, say).
 	RetryAt(ctx context.Context, l Leased, body []byte, due time.Time) error
+	// Extend moves the end of a lease; a time that has come gives the event back at
+	// once. The token stays valid. It is kept in memory only. ErrConflict if the
+	// event was handed out again or ended.
+	Extend(ctx context.Context, l Leased, until time.Time) error
+	// Count tells how many events there are.
+	Count(ctx context.Context) (Count, error)
+	// Purge ends every event that is there when it is called, in hands or not, and
+	// is durable when it returns. Whoever has one in hands gets ErrConflict.
+	Purge(ctx context.Context) error
+}
+
+// Count is the number of a queue's events, by what may be done with them. The
+// times are those of this moment: a lease that has run out counts as waiting.
+type Count struct {
+	Waiting int // due
+	Leased  int // in hands
+	Delayed int // not yet due
 }
 
 // Event is one thing to do. Partition keeps one key's backlog from holding up
@@ -119,7 +141,11 @@ type Blobs interface {
 // Store is an engine: all three ports over one state directory.
 type Store interface {
 	Metadata() Metadata
-	Queue() Queue
+	// Queue is the queue of a name, which is made of what keys are made of
+	// (CheckKey); with another name, every method of the queue is an error. IDs are
+	// a queue's own, and so is the limit. A queue whose name was never used costs
+	// nothing, and one that is empty next to nothing.
+	Queue(name string) Queue
 	Blobs() Blobs
 	// Close flushes and stops the engine.
 	Close() error

@@ -7,8 +7,11 @@
 // latest hand-out from earlier ones. So a holder that dies needs no clean-up.
 //
 // Partitions with due events take turns, so that a long backlog of one key does
-// not hold up another's. A partition waits in a heap by its earliest due time,
-// or, once that has come, in the line of those whose turn it will be.
+// not hold up another's. Each has two heaps by due time: what is ready, and what
+// is later. With every look at the clock, entries whose time has come move from
+// the second to the first; a clock that is set back moves none of them again. A
+// partition with something ready stands in the line of those whose turn it will
+// be, one with something later in a heap by the earliest of it.
 //
 // All methods may be called at the same time; one mutex guards everything and
 // is never held while waiting.
@@ -50,7 +53,9 @@ type Backlog struct {
 	partitions map[string]*partition
 	waiting    partitionHeap
 	line       []*partition
+	counts     [states]int // of the entries in partitions
 	lastToken  uint64
+	cleared    uint64        // items of a place before it were ended by Clear
 	changed    chan struct{} // closed and replaced when something may be due earlier
 }
 
@@ -96,17 +101,52 @@ func (b *Backlog) Forget(events []store.Event) {
 	}
 }
 
-// Add makes stored events available from their due time on.
+// Add makes stored events available from their due time on, save those that Clear
+// has overtaken.
 func (b *Backlog) Add(items ...Item) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	now := time.Now()
 	for _, item := range items {
+		if item.Place < b.cleared {
+			delete(b.items, item.ID)
+			continue
+		}
 		e := &entry{Item: item}
 		b.items[item.ID] = e
-		b.insert(e)
+		e.partition = b.partition(item.Partition)
+		b.put(e, delayed, now)
 	}
+	b.wake()
+}
+
+// wake has everyone who waits look again; the caller holds mu.
+func (b *Backlog) wake() {
 	close(b.changed)
 	b.changed = make(chan struct{})
+}
+
+// Clear ends all items of a place before the given one, and returns them. Those
+// whose ID is reserved only are ended when they are added.
+func (b *Backlog) Clear(before uint64) (ended []Item) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.cleared = max(b.cleared, before)
+	for _, e := range b.items {
+		if e.state != reserved && e.Place < before {
+			b.take(e)
+			delete(b.tokens, e.token)
+			delete(b.items, e.ID)
+			ended = append(ended, e.Item)
+		}
+	}
+	line := b.line
+	b.line = nil
+	for _, p := range line {
+		p.inLine = false
+		b.settle(p)
+	}
+	return ended
 }
 
 // Len is the number of events, those handed out and reserved included.
@@ -116,10 +156,18 @@ func (b *Backlog) Len() int {
 	return len(b.items)
 }
 
+// Count tells how many items there are in each state, without those reserved.
+func (b *Backlog) Count() store.Count {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.advance(time.Now())
+	return store.Count{Waiting: b.counts[ready], Leased: b.counts[leased], Delayed: b.counts[delayed]}
+}
+
 // Lease hands out up to limit due items, waiting until there is one.
 func (b *Backlog) Lease(ctx context.Context, limit int, visibility time.Duration) ([]Grant, error) {
 	for {
-		grants, next, changed := b.take(time.Now(), limit, visibility)
+		grants, next, changed := b.grant(time.Now(), limit, visibility)
 		if len(grants) > 0 {
 			return grants, nil
 		}
@@ -129,11 +177,14 @@ func (b *Backlog) Lease(ctx context.Context, limit int, visibility time.Duration
 	}
 }
 
-// wait returns at the given time (zero: never), on a change, or with ctx.
+// maxSleep bounds a wait for a due time: timers do not follow a clock that is set.
+const maxSleep = 10 * time.Second
+
+// wait returns at the given time (zero: never) or before, on a change, or with ctx.
 func wait(ctx context.Context, next time.Time, changed <-chan struct{}) error {
 	var due <-chan time.Time
 	if !next.IsZero() {
-		timer := time.NewTimer(time.Until(next))
+		timer := time.NewTimer(min(time.Until(next), maxSleep))
 		defer timer.Stop()
 		due = timer.C
 	}
@@ -146,38 +197,50 @@ func wait(ctx context.Context, next time.Time, changed <-chan struct{}) error {
 	return nil
 }
 
-func (b *Backlog) take(now time.Time, limit int, visibility time.Duration) (grants []Grant, next time.Time, changed <-chan struct{}) {
+func (b *Backlog) grant(now time.Time, limit int, visibility time.Duration) (grants []Grant, next time.Time, changed <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for len(b.waiting) > 0 && !b.waiting[0].head().Due.After(now) {
-		b.stepForward(heap.Pop(&b.waiting).(*partition))
-	}
+	b.advance(now)
 	for len(b.line) > 0 && len(grants) < limit {
 		p := b.line[0]
 		b.line = b.line[1:]
-		p.place = nowhere
-		if len(p.entries) > 0 && !p.head().Due.After(now) {
-			grants = append(grants, b.grant(p, now.Add(visibility)))
+		p.inLine = false
+		if len(p.ready) == 0 { // ended or taken back since
+			b.settle(p)
+			continue
 		}
-		b.settle(p, now)
+		e := p.ready[0]
+		b.take(e)
+		delete(b.tokens, e.token)
+		b.lastToken++
+		e.token = b.lastToken
+		b.tokens[e.token] = e
+		e.Attempts++
+		grants = append(grants, Grant{Item: e.Item, Token: e.token})
+		e.Due = now.Add(visibility)
+		b.put(e, leased, now)
+		b.settle(p)
 	}
 	if len(b.waiting) > 0 {
-		next = b.waiting[0].head().Due
+		next = b.waiting[0].later[0].Due
 	}
 	return grants, next, b.changed
 }
 
-func (b *Backlog) grant(p *partition, until time.Time) Grant {
-	e := p.head()
-	delete(b.tokens, e.token)
-	b.lastToken++
-	e.token = b.lastToken
-	b.tokens[e.token] = e
-	e.Attempts++
-	g := Grant{Item: e.Item, Token: e.token}
+// Extend moves the end of the lease, if the token is the item's latest; otherwise
+// ErrConflict.
+func (b *Backlog) Extend(token uint64, until time.Time) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e, err := b.held(token)
+	if err != nil {
+		return err
+	}
+	b.take(e)
 	e.Due = until
-	heap.Fix(&p.entries, 0)
-	return g
+	b.put(e, leased, time.Now())
+	b.wake()
+	return nil
 }
 
 // Remove takes an item out, if the token is its latest; otherwise ErrConflict.
@@ -185,54 +248,95 @@ func (b *Backlog) grant(p *partition, until time.Time) Grant {
 func (b *Backlog) Remove(token uint64) (Item, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	e, ok := b.tokens[token]
-	if !ok {
-		return Item{}, fmt.Errorf("event was handed out again or ended: %w", store.ErrConflict)
+	e, err := b.held(token)
+	if err != nil {
+		return Item{}, err
 	}
 	delete(b.tokens, token)
-	p := e.partition
-	if p.place == waits {
-		heap.Remove(&b.waiting, p.index)
-		p.place = nowhere
-	}
-	heap.Remove(&p.entries, e.index)
-	if p.place == nowhere {
-		b.settle(p, time.Time{})
-	}
+	b.take(e)
 	return e.Item, nil
 }
 
-// insert puts an entry into its partition; the caller holds mu.
-func (b *Backlog) insert(e *entry) {
-	p := b.partitions[e.Partition]
-	if p == nil {
-		p = &partition{name: e.Partition}
-		b.partitions[e.Partition] = p
+func (b *Backlog) held(token uint64) (*entry, error) {
+	e, ok := b.tokens[token]
+	if !ok {
+		return nil, fmt.Errorf("event was handed out again or ended: %w", store.ErrConflict)
 	}
-	e.partition = p
-	heap.Push(&p.entries, e)
-	switch p.place {
-	case waits:
-		heap.Fix(&b.waiting, p.index)
-	case nowhere:
-		b.settle(p, time.Time{})
+	return e, nil
+}
+
+// advance makes ready what has become due; the caller holds mu, as it does for
+// all that follow.
+func (b *Backlog) advance(now time.Time) {
+	for len(b.waiting) > 0 && !b.waiting[0].later[0].Due.After(now) {
+		e := b.waiting[0].later[0]
+		b.take(e)
+		b.put(e, ready, now)
 	}
 }
 
-// settle finds the place of a partition that has none.
-func (b *Backlog) settle(p *partition, now time.Time) {
-	switch {
-	case len(p.entries) == 0:
-		delete(b.partitions, p.name)
-	case !p.head().Due.After(now):
-		b.stepForward(p)
-	default:
-		p.place = waits
+// put has an entry in its partition: in the given state, or ready if it is due.
+func (b *Backlog) put(e *entry, s state, now time.Time) {
+	p := e.partition
+	if !e.Due.After(now) {
+		s = ready
+	}
+	e.state = s
+	b.counts[s]++
+	b.partitions[p.name] = p // take may have left it for empty
+	if s == ready {
+		heap.Push(&p.ready, e)
+		b.settle(p)
+		return
+	}
+	heap.Push(&p.later, e)
+	if p.index == absent {
 		heap.Push(&b.waiting, p)
+	} else {
+		heap.Fix(&b.waiting, p.index)
 	}
 }
 
-func (b *Backlog) stepForward(p *partition) {
-	p.place = inLine
-	b.line = append(b.line, p)
+// take takes an entry out of its partition.
+func (b *Backlog) take(e *entry) {
+	p := e.partition
+	b.counts[e.state]--
+	if e.state == ready {
+		heap.Remove(&p.ready, int(e.index))
+	} else {
+		// While it is empty, a partition would not compare.
+		if len(p.later) == 1 {
+			heap.Remove(&b.waiting, p.index)
+		}
+		heap.Remove(&p.later, int(e.index))
+		if p.index != absent {
+			heap.Fix(&b.waiting, p.index)
+		}
+	}
+	e.state = reserved
+	if len(p.ready)+len(p.later) == 0 && !p.inLine {
+		delete(b.partitions, p.name)
+	}
+}
+
+// partition finds the partition of a key, or makes it.
+func (b *Backlog) partition(name string) *partition {
+	p := b.partitions[name]
+	if p == nil {
+		p = &partition{name: name, index: absent}
+		b.partitions[name] = p
+	}
+	return p
+}
+
+// settle has a partition in the line if something of it is ready, and forgets one
+// that is empty.
+func (b *Backlog) settle(p *partition) {
+	switch {
+	case len(p.ready) > 0 && !p.inLine:
+		p.inLine = true
+		b.line = append(b.line, p)
+	case len(p.ready)+len(p.later) == 0 && !p.inLine:
+		delete(b.partitions, p.name)
+	}
 }

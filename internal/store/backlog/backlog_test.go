@@ -127,6 +127,25 @@ func (n *naive) due(now time.Time) (ids []string) {
 	return ids
 }
 
+func (n *naive) find(id string) int {
+	return slices.IndexFunc(n.items, func(i backlog.Item) bool { return i.ID == id })
+}
+
+func (n *naive) count(now time.Time) (c store.Count) {
+	for _, i := range n.items {
+		_, inHands := n.tokens[i.ID]
+		switch {
+		case !i.Due.After(now):
+			c.Waiting++
+		case inHands:
+			c.Leased++
+		default:
+			c.Delayed++
+		}
+	}
+	return c
+}
+
 // TestRandomHistories compares with the list: what is handed out is due, all
 // that is due is handed out, and only the latest token counts.
 func TestRandomHistories(t *testing.T) {
@@ -146,7 +165,7 @@ func history(t *testing.T, random *rand.Rand) {
 	n := &naive{tokens: map[string]uint64{}}
 	stale := []uint64{}
 	for step := range 300 {
-		switch random.IntN(6) {
+		switch random.IntN(8) {
 		case 0, 1:
 			item := backlog.Item{
 				ID:        fmt.Sprint(step),
@@ -167,7 +186,7 @@ func history(t *testing.T, random *rand.Rand) {
 				t.Fatalf("step %d: %d handed out of %d due, limit %d", step, len(grants), len(want), limit)
 			}
 			for _, g := range grants {
-				at := slices.IndexFunc(n.items, func(i backlog.Item) bool { return i.ID == g.ID })
+				at := n.find(g.ID)
 				if !slices.Contains(want, g.ID) || g.Attempts != n.items[at].Attempts+1 {
 					t.Fatalf("step %d: handed out %+v, due are %v", step, g, want)
 				}
@@ -192,10 +211,48 @@ func history(t *testing.T, random *rand.Rand) {
 				b.Forget([]store.Event{{ID: id}})
 			}
 			for _, token := range stale {
-				if _, err := b.Remove(token); !errors.Is(err, store.ErrConflict) {
+				_, err := b.Remove(token)
+				if !errors.Is(err, store.ErrConflict) || !errors.Is(b.Extend(token, time.Now()), store.ErrConflict) {
 					t.Fatalf("step %d: an old token counts: %v", step, err)
 				}
 			}
+		case 6:
+			for id, token := range n.tokens {
+				if random.IntN(3) > 0 {
+					continue
+				}
+				until := time.Now().Add(time.Duration(random.IntN(20)-5) * time.Second)
+				if err := b.Extend(token, until); err != nil {
+					t.Fatalf("step %d: extend %s: %v", step, id, err)
+				}
+				n.items[n.find(id)].Due = until
+			}
+		case 7:
+			if random.IntN(5) > 0 {
+				continue
+			}
+			before := uint64(random.IntN(step + 1))
+			ended := b.Clear(before)
+			was := len(n.items)
+			n.items = slices.DeleteFunc(n.items, func(i backlog.Item) bool {
+				if i.Place >= before {
+					return false
+				}
+				if token, ok := n.tokens[i.ID]; ok {
+					stale = append(stale, token)
+					delete(n.tokens, i.ID)
+				}
+				return true
+			})
+			if len(ended) != was-len(n.items) {
+				t.Fatalf("step %d: %d cleared, want %d", step, len(ended), was-len(n.items))
+			}
+			if before > 0 { // stored before, and added after
+				b.Add(backlog.Item{ID: "overtaken", Place: before - 1})
+			}
+		}
+		if got, want := b.Count(), n.count(time.Now()); got != want {
+			t.Fatalf("step %d: count %+v, want %+v", step, got, want)
 		}
 		if b.Len() != len(n.items) {
 			t.Fatalf("step %d: %d items, want %d", step, b.Len(), len(n.items))

@@ -2,32 +2,37 @@ package backlog
 
 import "container/heap"
 
+// state is what may be done with an entry.
+type state uint8
+
+const (
+	reserved state = iota // in no partition
+	ready                 // due
+	leased                // in somebody's hands
+	delayed               // not yet due
+	states
+)
+
 // entry is an item and where it stands.
 type entry struct {
 	Item
 	token     uint64 // of the latest hand-out; 0 if there was none
 	partition *partition
-	index     int // in partition.entries
+	index     int32 // in partition.ready, or in partition.later
+	state     state
 }
 
-// place is where a partition is kept.
-type place int
-
-const (
-	nowhere place = iota
-	waits
-	inLine
-)
-
-// partition holds the entries of one key, the earliest due first.
+// partition holds the entries of one key, the earliest due first of each heap.
 type partition struct {
-	name    string
-	entries entryHeap
-	place   place
-	index   int // in Backlog.waiting
+	name   string
+	ready  entryHeap
+	later  entryHeap // leased and delayed
+	inLine bool
+	index  int // in Backlog.waiting; absent if later is empty
 }
 
-func (p *partition) head() *entry { return p.entries[0] }
+// absent is the index of a partition that is not in Backlog.waiting.
+const absent = -1
 
 type entryHeap []*entry
 
@@ -45,13 +50,13 @@ func (h entryHeap) Less(i, j int) bool {
 
 func (h entryHeap) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
-	h[i].index, h[j].index = i, j
+	h[i].index, h[j].index = int32(i), int32(j)
 }
 
 // Push is for container/heap.
 func (h *entryHeap) Push(x any) {
 	e := x.(*entry)
-	e.index = len(*h)
+	e.index = int32(len(*h))
 	*h = append(*h, e)
 }
 
@@ -64,13 +69,14 @@ func (h *entryHeap) Pop() any {
 	return e
 }
 
+// partitionHeap has those with later entries, by the earliest of these.
 type partitionHeap []*partition
 
 var _ heap.Interface = (*partitionHeap)(nil)
 
 func (h partitionHeap) Len() int { return len(h) }
 
-func (h partitionHeap) Less(i, j int) bool { return h[i].head().Due.Before(h[j].head().Due) }
+func (h partitionHeap) Less(i, j int) bool { return h[i].later[0].Due.Before(h[j].later[0].Due) }
 
 func (h partitionHeap) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
@@ -90,5 +96,6 @@ func (h *partitionHeap) Pop() any {
 	p := (*h)[last]
 	(*h)[last] = nil
 	*h = (*h)[:last]
+	p.index = absent
 	return p
 }

@@ -84,7 +84,7 @@ func BenchmarkEnqueue(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			e := store.Event{ID: fmt.Sprint(id.Add(1)), Partition: "p", Body: body}
-			if err := s.Queue().EnqueueBatch(b.Context(), []store.Event{e}); err != nil {
+			if err := s.Queue("async").EnqueueBatch(b.Context(), []store.Event{e}); err != nil {
 				b.Error(err)
 			}
 		}
@@ -101,7 +101,7 @@ func BenchmarkEnqueueOneByOne(b *testing.B) {
 	for b.Loop() {
 		id++
 		e := store.Event{ID: fmt.Sprint(id), Partition: "p", Body: body}
-		if err := s.Queue().EnqueueBatch(b.Context(), []store.Event{e}); err != nil {
+		if err := s.Queue("async").EnqueueBatch(b.Context(), []store.Event{e}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -118,17 +118,17 @@ func BenchmarkLeaseAck(b *testing.B) {
 		for i := range events {
 			events[i] = store.Event{ID: fmt.Sprint(i), Partition: fmt.Sprint(i % 4), Body: make([]byte, 1000)}
 		}
-		if err := s.Queue().EnqueueBatch(b.Context(), events); err != nil {
+		if err := s.Queue("async").EnqueueBatch(b.Context(), events); err != nil {
 			b.Fatal(err)
 		}
 		b.StartTimer()
 		for done := 0; done < batch; {
-			leased, err := s.Queue().Lease(b.Context(), batch, time.Hour)
+			leased, err := s.Queue("async").Lease(b.Context(), batch, time.Hour)
 			if err != nil {
 				b.Fatal(err)
 			}
 			for _, l := range leased {
-				if err := s.Queue().Ack(b.Context(), l); err != nil {
+				if err := s.Queue("async").Ack(b.Context(), l); err != nil {
 					b.Fatal(err)
 				}
 			}

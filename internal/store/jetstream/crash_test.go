@@ -144,7 +144,7 @@ func readEvents(ctx context.Context, t *testing.T, s store.Store, acknowledged m
 			wait = 20 * time.Millisecond // there may be more, that were not reported
 		}
 		leasing, cancel := context.WithTimeout(ctx, wait)
-		leased, err := s.Queue().Lease(leasing, 1000, time.Hour)
+		leased, err := s.Queue("async").Lease(leasing, 1000, time.Hour)
 		cancel()
 		if err != nil {
 			return batches
@@ -190,7 +190,7 @@ func writeForever(dir, life string) error {
 			for i := range events {
 				events[i] = store.Event{ID: fmt.Sprintf("%s-%d", batch, i), Partition: batch, Body: make([]byte, 1000)}
 			}
-			return batch, s.Queue().EnqueueBatch(ctx, events)
+			return batch, s.Queue("async").EnqueueBatch(ctx, events)
 		})
 	}
 	loop(func(name string) (string, error) {

@@ -7,14 +7,14 @@ import (
 )
 
 // SetSlack sets how many bytes of the journal may be dead; before its first use.
-func (s *Store) SetSlack(bytes int) { s.queue.journal.slack = bytes }
+func (s *Store) SetSlack(bytes int) { s.queues.journal.slack = bytes }
 
 // SyncAlways tells whether the server syncs the disk before it answers.
 func (s *Store) SyncAlways() bool { return s.server.JetStreamConfig().SyncAlways }
 
 // JournalMessages is how many messages the journal has on the disk.
 func (s *Store) JournalMessages(ctx context.Context) (uint64, error) {
-	info, err := s.queue.journal.stream.Info(ctx)
+	info, err := s.queues.journal.stream.Info(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -25,11 +25,11 @@ func (s *Store) JournalMessages(ctx context.Context) (uint64, error) {
 func Group(events []store.Event, done ...string) []byte {
 	var b []byte
 	for i, e := range events {
-		r := putRecord(e, i)
+		r := putRecord("q", e, i)
 		b = r.append(b)
 	}
 	for _, id := range done {
-		r := doneRecord(id)
+		r := doneRecord("q", id)
 		b = r.append(b)
 	}
 	return b
@@ -48,4 +48,13 @@ func DecodeGroup(b []byte) (events []store.Event, done []string, sizes int, err 
 		done = append(done, r.id)
 	}
 	return events, done, sizes, err
+}
+
+// QueuesOf is the queue of each record of a group.
+func QueuesOf(b []byte) (queues []string) {
+	records, _ := decodeGroup(b)
+	for _, r := range records {
+		queues = append(queues, r.queue)
+	}
+	return queues
 }

@@ -60,7 +60,7 @@ type Store struct {
 	server   *server.Server
 	conn     *nats.Conn
 	metadata *metadata
-	queue    *queue
+	queues   *queues
 	blobs    *blobs.Directory
 }
 
@@ -97,7 +97,7 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	if s.metadata, err = openMetadata(ctx, js); err != nil {
 		return nil, err
 	}
-	if s.queue, err = openQueue(ctx, js, o.Logger); err != nil {
+	if s.queues, err = openQueues(ctx, js, o.Logger); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -135,8 +135,13 @@ func (s *Store) start(o Options) (err error) {
 // Metadata returns the records.
 func (s *Store) Metadata() store.Metadata { return s.metadata }
 
-// Queue returns the event queue.
-func (s *Store) Queue() store.Queue { return s.queue }
+// Queue returns the queue of a name.
+func (s *Store) Queue(name string) store.Queue {
+	if err := store.CheckKey(name); err != nil {
+		return store.NoQueue(fmt.Errorf("queue: %w", err))
+	}
+	return s.queues.queue(name)
+}
 
 // Blobs returns the blobs.
 func (s *Store) Blobs() store.Blobs { return s.blobs }
@@ -144,8 +149,8 @@ func (s *Store) Blobs() store.Blobs { return s.blobs }
 // Close stops everything; what was acknowledged is on the disk already. It is
 // safe on a store that was opened in part.
 func (s *Store) Close() error {
-	if s.queue != nil {
-		s.queue.close()
+	if s.queues != nil {
+		s.queues.close()
 	}
 	if s.metadata != nil {
 		s.metadata.close()

@@ -5,9 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"thaw/internal/store"
 )
 
 const (
@@ -51,7 +55,7 @@ type journal struct {
 	trimmed uint64 // messages before it have been cut off
 
 	mu    sync.Mutex
-	spots map[string]spot // of the live events, by ID
+	spots map[string]map[string]spot // of the live events, by queue and ID
 }
 
 // spot is where an event's record lies.
@@ -92,7 +96,7 @@ func openJournal(ctx context.Context, js jetstream.JetStream, logger *slog.Logge
 		slack:  defaultSlack,
 		calls:  make(chan *call),
 		done:   make(chan struct{}),
-		spots:  make(map[string]spot),
+		spots:  make(map[string]map[string]spot),
 	}
 	live, err := j.load(ctx)
 	if err != nil {
@@ -126,7 +130,7 @@ func (j *journal) load(ctx context.Context) ([]record, error) {
 		return nil, err
 	}
 	defer messages.Stop()
-	live := make(map[string]record)
+	live := make(map[string]map[string]record) // by queue and ID
 	for more := true; more; {
 		m, err := messages.Next(jetstream.NextContext(ctx))
 		if err != nil {
@@ -142,17 +146,24 @@ func (j *journal) load(ctx context.Context) ([]record, error) {
 		}
 		j.apply(meta.Sequence.Stream, len(m.Data()), records)
 		for _, r := range records {
-			delete(live, r.id)
-			if r.op == opPut {
+			switch r.op {
+			case opPut:
 				r.event.Body = nil
-				live[r.id] = r
+				if live[r.queue] == nil {
+					live[r.queue] = make(map[string]record)
+				}
+				live[r.queue][r.id] = r
+			case opDone:
+				delete(live[r.queue], r.id)
+			case opPurge:
+				delete(live, r.queue)
 			}
 		}
 		more = meta.NumPending > 0
 	}
-	list := make([]record, 0, len(live))
-	for _, r := range live {
-		list = append(list, r)
+	var list []record
+	for _, queue := range live {
+		list = slices.AppendSeq(list, maps.Values(queue))
 	}
 	return list, nil
 }
@@ -174,10 +185,10 @@ func (j *journal) write(records ...record) (sequence uint64, err error) {
 }
 
 // spot finds a live event's record.
-func (j *journal) spot(id string) (spot, bool) {
+func (j *journal) spot(queue, id string) (spot, bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	s, ok := j.spots[id]
+	s, ok := j.spots[queue][id]
 	return s, ok
 }
 
@@ -199,14 +210,18 @@ func (j *journal) run() {
 	}
 }
 
-// gather takes the calls that are waiting at this moment.
+// gather takes the calls that are waiting at this moment. A purge is a group by
+// itself: what is of an earlier message than it is ended, and nothing else.
 func (j *journal) gather(first *call) []*call {
 	group := []*call{first}
+	if first.isPurge() {
+		return group
+	}
 	records, size := len(first.records), first.size
 	for records < groupRecords {
 		select {
 		case c := <-j.calls:
-			if size+c.size > groupBytes {
+			if size+c.size > groupBytes || c.isPurge() {
 				j.held = c
 				return group
 			}
@@ -220,14 +235,29 @@ func (j *journal) gather(first *call) []*call {
 	return group
 }
 
+func (c *call) isPurge() bool { return c.records[0].op == opPurge }
+
 func (j *journal) commit(group []*call) {
 	var records []record
 	for _, c := range group {
-		records = append(records, c.records...)
+		for _, r := range c.records {
+			if _, there := j.spot(r.queue, r.id); r.retry && !there {
+				c.err = fmt.Errorf("event %q was purged: %w", r.id, store.ErrConflict)
+			}
+		}
+		if c.err == nil {
+			records = append(records, c.records...)
+		}
 	}
-	sequence, err := j.publish(records)
+	var sequence uint64
+	var err error
+	if len(records) > 0 {
+		sequence, err = j.publish(records)
+	}
 	for _, c := range group {
-		c.last, c.err = sequence, err
+		if c.err == nil {
+			c.last, c.err = sequence, err
+		}
 		close(c.ready)
 	}
 }
@@ -258,13 +288,25 @@ func (j *journal) apply(sequence uint64, size int, records []record) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for i, r := range records {
-		if old, ok := j.spots[r.id]; ok {
+		spots := j.spots[r.queue]
+		if r.op == opPurge {
+			for _, old := range spots {
+				j.extent.kill(old)
+			}
+			delete(j.spots, r.queue)
+			continue
+		}
+		if old, ok := spots[r.id]; ok {
 			j.extent.kill(old)
-			delete(j.spots, r.id)
+			delete(spots, r.id)
 		}
 		if r.op == opPut {
+			if spots == nil {
+				spots = make(map[string]spot)
+				j.spots[r.queue] = spots
+			}
 			s := spot{sequence: sequence, index: i, size: r.size}
-			j.spots[r.id] = s
+			spots[r.id] = s
 			j.extent.enliven(s)
 		}
 	}
@@ -305,7 +347,7 @@ func (j *journal) move(sequence uint64) error {
 	}
 	var live []record
 	for i, r := range records {
-		if s, ok := j.spot(r.id); ok && s.sequence == sequence && s.index == i {
+		if s, ok := j.spot(r.queue, r.id); ok && s.sequence == sequence && s.index == i {
 			live = append(live, r)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -43,6 +44,19 @@ func TestGroupsDecode(t *testing.T) {
 	}
 }
 
+// TestFirstFormat reads what was written before queues had names.
+func TestFirstFormat(t *testing.T) {
+	group := []byte("\x01\x01a\x01p\x00\x00\x00\x00\x00\x00\x00\x01\x02\x04body" + "\x02\x01b")
+	events, done, sizes, err := jetstream.DecodeGroup(group)
+	want := []store.Event{{ID: "a", Partition: "p", Due: time.Unix(0, 1), Body: []byte("body")}}
+	if diff := cmp.Diff(want, events); diff != "" || err != nil || sizes != len(group) || len(done) != 1 || done[0] != "b" {
+		t.Errorf("dones %q, %d bytes, %v; events (-want +got):\n%s", done, sizes, err, diff)
+	}
+	if queues := jetstream.QueuesOf(group); !slices.Equal(queues, []string{"async", "async"}) {
+		t.Errorf("queues %q", queues)
+	}
+}
+
 func FuzzDecodeGroup(f *testing.F) {
 	f.Add(jetstream.Group([]store.Event{{ID: "a", Partition: "p", Body: []byte("body")}}, "a"))
 	f.Add([]byte{1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1})
@@ -62,7 +76,7 @@ func TestJournalIsCutOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.SetSlack(0)
-	ctx, q := t.Context(), s.Queue()
+	ctx, q := t.Context(), s.Queue("async")
 	leftOver(ctx, t, q)
 	var wg sync.WaitGroup
 	for worker := range 4 {
@@ -87,7 +101,7 @@ func TestJournalIsCutOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	leased, err := s.Queue().Lease(ctx, 100, time.Hour)
+	leased, err := s.Queue("async").Lease(ctx, 100, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}

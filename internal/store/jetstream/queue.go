@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -17,37 +18,58 @@ import (
 // errClosed is what a store answers after Close.
 var errClosed = errors.New("store is closed")
 
-// maxEvents bounds the events that wait. Each costs about 500 bytes of memory.
+// maxEvents bounds the events that wait in one queue. Each costs about 500 bytes of
+// memory.
 const maxEvents = 1_000_000
+
+// queues are the named queues over one journal on the disk.
+type queues struct {
+	journal *journal
+	ctx     context.Context // ends with the store
+	cancel  context.CancelFunc
+
+	mu     sync.Mutex
+	byName map[string]*queue
+}
+
+func openQueues(ctx context.Context, js jetstream.JetStream, logger *slog.Logger) (*queues, error) {
+	journal, live, err := openJournal(ctx, js, logger)
+	if err != nil {
+		return nil, fmt.Errorf("open queues: %w", err)
+	}
+	qs := &queues{journal: journal, byName: make(map[string]*queue)}
+	qs.ctx, qs.cancel = context.WithCancel(context.Background())
+	for _, r := range live {
+		s, _ := journal.spot(r.queue, r.id)
+		qs.queue(r.queue).index.Add(item(r.event, r.attempts, s.sequence))
+	}
+	return qs, nil
+}
+
+func (qs *queues) close() {
+	qs.cancel()
+	qs.journal.close()
+}
+
+func (qs *queues) queue(name string) *queue {
+	qs.mu.Lock()
+	defer qs.mu.Unlock()
+	q := qs.byName[name]
+	if q == nil {
+		q = &queue{name: name, journal: qs.journal, index: backlog.New(maxEvents), ctx: qs.ctx}
+		qs.byName[name] = q
+	}
+	return q
+}
 
 // queue is the backlog in memory over the journal on the disk. Which event is
 // due next is known in memory only; the due time is data in the journal, so that
 // one key's retries occupy nothing of the engine's.
 type queue struct {
+	name    string
 	journal *journal
 	index   *backlog.Backlog
-
-	ctx    context.Context // ends with the store
-	cancel context.CancelFunc
-}
-
-func openQueue(ctx context.Context, js jetstream.JetStream, logger *slog.Logger) (*queue, error) {
-	journal, live, err := openJournal(ctx, js, logger)
-	if err != nil {
-		return nil, fmt.Errorf("open queue: %w", err)
-	}
-	q := &queue{journal: journal, index: backlog.New(maxEvents)}
-	for _, r := range live {
-		s, _ := journal.spot(r.id)
-		q.index.Add(item(r.event, r.attempts, s.sequence))
-	}
-	q.ctx, q.cancel = context.WithCancel(context.Background())
-	return q, nil
-}
-
-func (q *queue) close() {
-	q.cancel()
-	q.journal.close()
+	ctx     context.Context // ends with the store
 }
 
 // item is an event in the index. Its place is only for the order of events that
@@ -68,7 +90,7 @@ func (q *queue) EnqueueBatch(ctx context.Context, events []store.Event) error {
 	}
 	records := make([]record, len(events))
 	for i, e := range events {
-		records[i] = putRecord(e, 0)
+		records[i] = putRecord(q.name, e, 0)
 	}
 	sequence, err := q.journal.write(records...)
 	if err != nil {
@@ -90,14 +112,27 @@ func (q *queue) Lease(ctx context.Context, limit int, visibility time.Duration) 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(q.ctx, cancel)()
-	grants, err := q.index.Lease(ctx, limit, visibility)
-	if err != nil {
-		return nil, err
+	for {
+		grants, err := q.index.Lease(ctx, limit, visibility)
+		if err != nil {
+			return nil, err
+		}
+		leased, err := q.read(ctx, grants)
+		if err != nil || len(leased) > 0 {
+			return leased, err
+		}
 	}
-	read := reader{journal: q.journal}
+}
+
+// read adds the bodies. Events that were purged meanwhile are left out.
+func (q *queue) read(ctx context.Context, grants []backlog.Grant) ([]store.Leased, error) {
+	read := reader{queue: q}
 	leased := make([]store.Leased, 0, len(grants))
 	for _, g := range grants {
 		body, err := read.body(ctx, g.ID)
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
 		if err != nil {
 			// All leases of this call run out by themselves.
 			return nil, fmt.Errorf("read event %q: %w", g.ID, err)
@@ -114,20 +149,20 @@ func (q *queue) Lease(ctx context.Context, limit int, visibility time.Duration) 
 // reader reads bodies for one lease: events that were enqueued together lie in
 // one message.
 type reader struct {
-	journal  *journal
+	queue    *queue
 	sequence uint64
 	records  []record
 }
 
 func (r *reader) body(ctx context.Context, id string) ([]byte, error) {
 	for {
-		s, ok := r.journal.spot(id)
+		s, ok := r.queue.journal.spot(r.queue.name, id)
 		if !ok {
 			return nil, store.ErrNotFound
 		}
 		if s.sequence != r.sequence {
 			if err := r.load(ctx, s.sequence); err != nil {
-				if moved, ok := r.journal.spot(id); ok && moved.sequence != s.sequence {
+				if moved, ok := r.queue.journal.spot(r.queue.name, id); ok && moved.sequence != s.sequence {
 					continue // tidied away between the look and the reading
 				}
 				return nil, err
@@ -139,7 +174,7 @@ func (r *reader) body(ctx context.Context, id string) ([]byte, error) {
 }
 
 func (r *reader) load(ctx context.Context, sequence uint64) error {
-	m, err := r.journal.stream.GetMsg(ctx, sequence)
+	m, err := r.queue.journal.stream.GetMsg(ctx, sequence)
 	if err != nil {
 		return err
 	}
@@ -156,7 +191,7 @@ func (q *queue) Ack(_ context.Context, l store.Leased) error {
 	if err != nil {
 		return err
 	}
-	if _, err := q.journal.write(doneRecord(item.ID)); err != nil {
+	if _, err := q.journal.write(doneRecord(q.name, item.ID)); err != nil {
 		q.index.Add(item)
 		return fmt.Errorf("ack event %q: %w", item.ID, err)
 	}
@@ -174,11 +209,39 @@ func (q *queue) RetryAt(_ context.Context, l store.Leased, body []byte, due time
 		return err
 	}
 	retry.ID, retry.Partition = old.ID, old.Partition
-	sequence, err := q.journal.write(putRecord(retry, old.Attempts))
+	r := putRecord(q.name, retry, old.Attempts)
+	r.retry = true
+	sequence, err := q.journal.write(r)
 	if err != nil {
 		q.index.Add(old)
 		return fmt.Errorf("retry event %q: %w", old.ID, err)
 	}
 	q.index.Add(item(retry, old.Attempts, sequence))
+	return nil
+}
+
+func (q *queue) Extend(_ context.Context, l store.Leased, until time.Time) error {
+	if q.ctx.Err() != nil {
+		return errClosed
+	}
+	return q.index.Extend(l.Token, until)
+}
+
+func (q *queue) Count(context.Context) (store.Count, error) {
+	if q.ctx.Err() != nil {
+		return store.Count{}, errClosed
+	}
+	return q.index.Count(), nil
+}
+
+func (q *queue) Purge(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	sequence, err := q.journal.write(purgeRecord(q.name))
+	if err != nil {
+		return fmt.Errorf("purge queue %q: %w", q.name, err)
+	}
+	q.index.Clear(sequence)
 	return nil
 }

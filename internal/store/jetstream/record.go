@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/bits"
 	"time"
 
 	"thaw/internal/store"
@@ -12,39 +13,60 @@ import (
 
 // A message of the journal is a group of records, one after the other:
 //
-//	put   0x01, ID, partition, due, attempts, body
-//	done  0x02, ID
+//	put    0x03, queue, ID, partition, due, attempts, body
+//	done   0x04, queue, ID
+//	purge  0x05, queue
 //
-// ID, partition and body are their length as a uvarint and their bytes; due is
-// Unix time in nanoseconds, 8 bytes, big endian; attempts is a uvarint. A put
-// replaces the event of the same ID, a done ends it.
+// Queue, ID, partition and body are their length as a uvarint and their bytes; due
+// is Unix time in nanoseconds, 8 bytes, big endian; attempts is a uvarint. A put
+// replaces the event of the same ID, a done ends it, a purge ends all of a queue.
+//
+// Puts and dones of the first format, 0x01 and 0x02, have no queue; they are the
+// unnamed one's.
 const (
-	opPut  = 1
-	opDone = 2
+	opPutUnnamed  = 1
+	opDoneUnnamed = 2
+	opPut         = 3
+	opDone        = 4
+	opPurge       = 5
 )
+
+// unnamedQueue is where events go that were written before queues had names.
+const unnamedQueue = "async"
 
 type record struct {
 	op       byte
+	queue    string
 	id       string
 	event    store.Event // put: partition, due and body
 	attempts int
-	size     int // encoded, in bytes
+	retry    bool // put: only while there is an event of this ID
+	size     int  // encoded, in bytes
 }
 
-func putRecord(e store.Event, attempts int) record {
-	r := record{op: opPut, id: e.ID, event: e, attempts: attempts}
-	r.size = len(r.append(nil))
+func putRecord(queue string, e store.Event, attempts int) record {
+	r := record{op: opPut, queue: queue, id: e.ID, event: e, attempts: attempts}
+	r.size = len(queue) + len(e.ID) + len(e.Partition) + len(e.Body) + 9 +
+		uvarintLen(len(queue)) + uvarintLen(len(e.ID)) + uvarintLen(len(e.Partition)) + uvarintLen(attempts) + uvarintLen(len(e.Body))
 	return r
 }
 
-func doneRecord(id string) record {
-	r := record{op: opDone, id: id}
-	r.size = len(r.append(nil))
-	return r
+func doneRecord(queue, id string) record {
+	return record{op: opDone, queue: queue, id: id, size: 1 + uvarintLen(len(queue)) + len(queue) + uvarintLen(len(id)) + len(id)}
 }
+
+func purgeRecord(queue string) record {
+	return record{op: opPurge, queue: queue, size: 1 + uvarintLen(len(queue)) + len(queue)}
+}
+
+func uvarintLen(n int) int { return (bits.Len(uint(n)|1) + 6) / 7 }
 
 func (r *record) append(b []byte) []byte {
 	b = append(b, r.op)
+	b = appendBytes(b, r.queue)
+	if r.op == opPurge {
+		return b
+	}
 	b = appendBytes(b, r.id)
 	if r.op != opPut {
 		return b
@@ -87,10 +109,19 @@ type decoder struct {
 func (d *decoder) record() record {
 	r := record{op: d.rest[0]}
 	d.rest = d.rest[1:]
-	r.id = string(d.bytes())
 	switch r.op {
+	case opPutUnnamed, opDoneUnnamed:
+		r.op += opPut - opPutUnnamed
+		r.queue = unnamedQueue
+	default:
+		r.queue = string(d.bytes())
+	}
+	switch r.op {
+	case opPurge:
 	case opDone:
+		r.id = string(d.bytes())
 	case opPut:
+		r.id = string(d.bytes())
 		r.event.ID = r.id
 		r.event.Partition = string(d.bytes())
 		r.event.Due = time.Unix(0, d.int64())

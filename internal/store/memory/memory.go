@@ -7,13 +7,15 @@
 package memory
 
 import (
+	"fmt"
+
 	"thaw/internal/store"
 )
 
 // Store is a store.Store in memory.
 type Store struct {
 	metadata *metadata
-	queue    *queue
+	queues   *queues
 	blobs    *blobs
 }
 
@@ -21,14 +23,19 @@ var _ store.Store = (*Store)(nil)
 
 // New makes an empty store.
 func New() *Store {
-	return &Store{metadata: newMetadata(), queue: newQueue(), blobs: newBlobs()}
+	return &Store{metadata: newMetadata(), queues: newQueues(), blobs: newBlobs()}
 }
 
 // Metadata returns the records.
 func (s *Store) Metadata() store.Metadata { return s.metadata }
 
-// Queue returns the event queue.
-func (s *Store) Queue() store.Queue { return s.queue }
+// Queue returns the queue of a name.
+func (s *Store) Queue(name string) store.Queue {
+	if err := store.CheckKey(name); err != nil {
+		return store.NoQueue(fmt.Errorf("queue: %w", err))
+	}
+	return s.queues.queue(name)
+}
 
 // Blobs returns the blobs.
 func (s *Store) Blobs() store.Blobs { return s.blobs }
@@ -36,6 +43,6 @@ func (s *Store) Blobs() store.Blobs { return s.blobs }
 // Close ends all watches and leases.
 func (s *Store) Close() error {
 	s.metadata.close()
-	s.queue.close()
+	s.queues.cancel()
 	return nil
 }

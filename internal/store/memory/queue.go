@@ -10,25 +10,43 @@ import (
 	"thaw/internal/store/backlog"
 )
 
-// maxEvents bounds the events that wait in memory.
+// maxEvents bounds the events that wait in one queue.
 const maxEvents = 1_000_000
 
-type queue struct {
+type queues struct {
 	ctx    context.Context // ends with the store
 	cancel context.CancelFunc
-	index  *backlog.Backlog
 
+	mu     sync.Mutex
+	byName map[string]*queue
+}
+
+func newQueues() *queues {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &queues{ctx: ctx, cancel: cancel, byName: make(map[string]*queue)}
+}
+
+func (qs *queues) queue(name string) *queue {
+	qs.mu.Lock()
+	defer qs.mu.Unlock()
+	q := qs.byName[name]
+	if q == nil {
+		q = &queue{ctx: qs.ctx, index: backlog.New(maxEvents), bodies: make(map[uint64][]byte)}
+		qs.byName[name] = q
+	}
+	return q
+}
+
+type queue struct {
+	ctx   context.Context // ends with the store
+	index *backlog.Backlog
+
+	// mu is also held from where an event leaves the index until it is back, so that
+	// a purge meets each either before or after.
 	mu     sync.Mutex
 	bodies map[uint64][]byte
 	last   uint64
 }
-
-func newQueue() *queue {
-	ctx, cancel := context.WithCancel(context.Background())
-	return &queue{ctx: ctx, cancel: cancel, index: backlog.New(maxEvents), bodies: make(map[uint64][]byte)}
-}
-
-func (q *queue) close() { q.cancel() }
 
 func (q *queue) EnqueueBatch(ctx context.Context, events []store.Event) error {
 	if err := store.CheckEvents(events); err != nil {
@@ -37,6 +55,8 @@ func (q *queue) EnqueueBatch(ctx context.Context, events []store.Event) error {
 	if err := q.open(ctx); err != nil {
 		return err
 	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	if err := q.index.Reserve(events); err != nil {
 		return err
 	}
@@ -56,30 +76,47 @@ func (q *queue) Lease(ctx context.Context, limit int, visibility time.Duration) 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(q.ctx, cancel)()
-	grants, err := q.index.Lease(ctx, limit, visibility)
-	if err != nil {
-		return nil, err
-	}
-	leased := make([]store.Leased, len(grants))
-	for i, g := range grants {
-		leased[i] = store.Leased{
-			Event:    store.Event{ID: g.ID, Partition: g.Partition, Body: q.body(g.Place), Due: g.Due},
-			Token:    g.Token,
-			Attempts: g.Attempts,
+	for {
+		grants, err := q.index.Lease(ctx, limit, visibility)
+		if err != nil {
+			return nil, err
+		}
+		if leased := q.read(grants); len(leased) > 0 {
+			return leased, nil
 		}
 	}
-	return leased, nil
+}
+
+// read adds the bodies. Events that were purged meanwhile are left out.
+func (q *queue) read(grants []backlog.Grant) []store.Leased {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	leased := make([]store.Leased, 0, len(grants))
+	for _, g := range grants {
+		body, ok := q.bodies[g.Place]
+		if !ok {
+			continue
+		}
+		leased = append(leased, store.Leased{
+			Event:    store.Event{ID: g.ID, Partition: g.Partition, Body: slices.Clone(body), Due: g.Due},
+			Token:    g.Token,
+			Attempts: g.Attempts,
+		})
+	}
+	return leased
 }
 
 func (q *queue) Ack(ctx context.Context, l store.Leased) error {
 	if err := q.open(ctx); err != nil {
 		return err
 	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	item, err := q.index.Remove(l.Token)
 	if err != nil {
 		return err
 	}
-	q.drop(item.Place)
+	delete(q.bodies, item.Place)
 	q.index.Forget([]store.Event{l.Event})
 	return nil
 }
@@ -92,13 +129,41 @@ func (q *queue) RetryAt(ctx context.Context, l store.Leased, body []byte, due ti
 	if err := q.open(ctx); err != nil {
 		return err
 	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	item, err := q.index.Remove(l.Token)
 	if err != nil {
 		return err
 	}
-	q.drop(item.Place)
+	delete(q.bodies, item.Place)
 	item.Due, item.Place = due, q.keep(body)
 	q.index.Add(item)
+	return nil
+}
+
+func (q *queue) Extend(ctx context.Context, l store.Leased, until time.Time) error {
+	if err := q.open(ctx); err != nil {
+		return err
+	}
+	return q.index.Extend(l.Token, until)
+}
+
+func (q *queue) Count(ctx context.Context) (store.Count, error) {
+	if err := q.open(ctx); err != nil {
+		return store.Count{}, err
+	}
+	return q.index.Count(), nil
+}
+
+func (q *queue) Purge(ctx context.Context) error {
+	if err := q.open(ctx); err != nil {
+		return err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, item := range q.index.Clear(q.last + 1) {
+		delete(q.bodies, item.Place)
+	}
 	return nil
 }
 
@@ -109,22 +174,9 @@ func (q *queue) open(ctx context.Context) error {
 	return ctx.Err()
 }
 
+// keep stores a body; the caller holds mu.
 func (q *queue) keep(body []byte) uint64 {
-	q.mu.Lock()
-	defer q.mu.Unlock()
 	q.last++
 	q.bodies[q.last] = slices.Clone(body)
 	return q.last
-}
-
-func (q *queue) body(place uint64) []byte {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return slices.Clone(q.bodies[place])
-}
-
-func (q *queue) drop(place uint64) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	delete(q.bodies, place)
 }

@@ -3,6 +3,7 @@ package storetest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -260,4 +261,147 @@ func testEventLimits(t *testing.T, q store.Queue) {
 		}
 	}
 	t.Error("the event with odd characters did not come")
+}
+
+func testExtend(t *testing.T, q store.Queue) {
+	ctx := testContext(t)
+	noErr(t, q.EnqueueBatch(ctx, events("p", 1)))
+	leased, err := q.Lease(ctx, 1, 40*time.Millisecond)
+	noErr(t, err)
+	noErr(t, q.Extend(ctx, leased[0], time.Now().Add(time.Hour)))
+	empty(t, q)
+	noErr(t, q.Extend(ctx, leased[0], time.Now())) // back at once
+	again, err := q.Lease(ctx, 1, time.Hour)
+	noErr(t, err)
+	if again[0].ID != leased[0].ID || again[0].Attempts != 2 {
+		t.Errorf("second hand-out: %+v", again[0])
+	}
+	wantErr(t, q.Extend(ctx, leased[0], time.Now()), store.ErrConflict)
+	noErr(t, q.Extend(ctx, again[0], time.Now().Add(time.Hour)))
+	noErr(t, q.Ack(ctx, again[0])) // the token is the same
+	wantErr(t, q.Extend(ctx, again[0], time.Now()), store.ErrConflict)
+	empty(t, q)
+}
+
+func wantCount(t *testing.T, q store.Queue, want store.Count) {
+	t.Helper()
+	got, err := q.Count(t.Context())
+	noErr(t, err)
+	if got != want {
+		t.Errorf("count %+v, want %+v", got, want)
+	}
+}
+
+func testCount(t *testing.T, q store.Queue) {
+	ctx := testContext(t)
+	wantCount(t, q, store.Count{})
+	list := events("p", 5)
+	list[0].Due = time.Now().Add(time.Hour)
+	noErr(t, q.EnqueueBatch(ctx, list))
+	wantCount(t, q, store.Count{Waiting: 4, Delayed: 1})
+	leased, err := q.Lease(ctx, 3, time.Hour)
+	noErr(t, err)
+	for len(leased) < 3 {
+		more, err := q.Lease(ctx, 3-len(leased), time.Hour)
+		noErr(t, err)
+		leased = append(leased, more...)
+	}
+	wantCount(t, q, store.Count{Waiting: 1, Leased: 3, Delayed: 1})
+	noErr(t, q.Ack(ctx, leased[0]))
+	noErr(t, q.RetryAt(ctx, leased[1], nil, time.Now().Add(time.Hour)))
+	noErr(t, q.Extend(ctx, leased[2], time.Now().Add(-time.Hour)))
+	wantCount(t, q, store.Count{Waiting: 2, Delayed: 2})
+}
+
+func testPurge(t *testing.T, q store.Queue) {
+	ctx := testContext(t)
+	noErr(t, q.Purge(ctx))
+	list := events("p", 4)
+	list[0].Due = time.Now().Add(time.Hour)
+	noErr(t, q.EnqueueBatch(ctx, list))
+	leased, err := q.Lease(ctx, 2, time.Hour)
+	noErr(t, err)
+	noErr(t, q.Purge(ctx))
+	wantCount(t, q, store.Count{})
+	empty(t, q)
+	for _, l := range leased {
+		wantErr(t, q.Ack(ctx, l), store.ErrConflict)
+		wantErr(t, q.RetryAt(ctx, l, nil, time.Now()), store.ErrConflict)
+		wantErr(t, q.Extend(ctx, l, time.Now()), store.ErrConflict)
+	}
+	noErr(t, q.EnqueueBatch(ctx, list)) // the same IDs again
+	wantCount(t, q, store.Count{Waiting: 3, Delayed: 1})
+}
+
+// testPurgeAtWork purges while events come, are leased and given back: no half of an
+// event is left, in the counts or on the disk.
+func testPurgeAtWork(t *testing.T, q store.Queue) {
+	ctx := testContext(t)
+	work, stop := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	for worker := range 3 {
+		wg.Go(func() {
+			for i := 0; work.Err() == nil; i++ {
+				e := store.Event{ID: fmt.Sprintf("%d-%d", worker, i), Partition: "p", Body: []byte("b")}
+				if err := q.EnqueueBatch(ctx, []store.Event{e}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		wg.Go(func() {
+			for {
+				leased, err := q.Lease(work, 3, time.Hour)
+				if err != nil {
+					return
+				}
+				for _, l := range leased {
+					if string(l.Body) != "b" {
+						t.Errorf("%s has body %q", l.ID, l.Body)
+					}
+					if err := q.RetryAt(ctx, l, l.Body, time.Now()); err != nil && !errors.Is(err, store.ErrConflict) {
+						t.Error(err)
+					}
+				}
+			}
+		})
+	}
+	for range 10 {
+		noErr(t, q.Purge(ctx))
+	}
+	stop()
+	wg.Wait()
+	noErr(t, q.Purge(ctx))
+	wantCount(t, q, store.Count{})
+	noErr(t, q.EnqueueBatch(ctx, events("last", 1)))
+	leased, err := q.Lease(ctx, 100, time.Hour)
+	noErr(t, err)
+	if len(leased) != 1 || leased[0].Partition != "last" {
+		t.Errorf("left: %+v", leased)
+	}
+}
+
+func testQueueNames(t *testing.T, s store.Store) {
+	ctx := testContext(t)
+	one, two := s.Queue("async"), s.Queue("sqs/1.fifo")
+	same := events("p", 2)
+	noErr(t, one.EnqueueBatch(ctx, same))
+	empty(t, two)
+	noErr(t, two.EnqueueBatch(ctx, same[:1])) // IDs are a queue's own
+	leased, err := two.Lease(ctx, 10, time.Hour)
+	noErr(t, err)
+	noErr(t, two.Ack(ctx, leased[0]))
+	wantCount(t, two, store.Count{})
+	wantCount(t, s.Queue("async"), store.Count{Waiting: 2})
+	noErr(t, two.Purge(ctx))
+	wantCount(t, one, store.Count{Waiting: 2})
+	for _, bad := range []string{"", "a b", "a//b"} {
+		q := s.Queue(bad)
+		_, leaseErr := q.Lease(ctx, 1, time.Hour)
+		_, countErr := q.Count(ctx)
+		for _, err := range []error{q.EnqueueBatch(ctx, same), q.Purge(ctx), leaseErr, countErr} {
+			if err == nil {
+				t.Errorf("queue %q: no error", bad)
+			}
+		}
+	}
 }

@@ -67,10 +67,15 @@ func Run(t *testing.T, engine Engine) {
 		"LeaseEnds":       testLeaseEnds,
 		"ManyWorkers":     testManyWorkers,
 		"EventLimits":     testEventLimits,
+		"Extend":          testExtend,
+		"Count":           testCount,
+		"Purge":           testPurge,
+		"PurgeAtWork":     testPurgeAtWork,
 	}
 	for name, test := range queue {
-		t.Run("Queue/"+name, func(t *testing.T) { test(t, open(t, engine).Queue()) })
+		t.Run("Queue/"+name, func(t *testing.T) { test(t, open(t, engine).Queue("async")) })
 	}
+	t.Run("Queue/Names", func(t *testing.T) { testQueueNames(t, open(t, engine)) })
 	t.Run("Close", func(t *testing.T) { testClose(t, engine) })
 	if engine.Durable {
 		t.Run("Restart", func(t *testing.T) { testRestart(t, engine) })
@@ -116,7 +121,7 @@ func testClose(t *testing.T, engine Engine) {
 	noErr(t, err)
 	leased := make(chan error, 1)
 	go func() {
-		_, err := s.Queue().Lease(ctx, 1, time.Minute)
+		_, err := s.Queue("async").Lease(ctx, 1, time.Minute)
 		leased <- err
 	}()
 	noErr(t, s.Close())
@@ -145,11 +150,16 @@ func testRestart(t *testing.T, engine Engine) {
 	}
 	noErr(t, s.Metadata().Delete(ctx, "function/f3", revisions["function/f3"]))
 	delete(revisions, "function/f3")
-	noErr(t, s.Queue().EnqueueBatch(ctx, events("a", 5)))
-	leased, err := s.Queue().Lease(ctx, 2, time.Hour)
+	noErr(t, s.Queue("async").EnqueueBatch(ctx, events("a", 5)))
+	leased, err := s.Queue("async").Lease(ctx, 2, time.Hour)
 	noErr(t, err)
-	noErr(t, s.Queue().Ack(ctx, leased[0]))
-	noErr(t, s.Queue().RetryAt(ctx, leased[1], []byte("again"), time.Now()))
+	noErr(t, s.Queue("async").Ack(ctx, leased[0]))
+	noErr(t, s.Queue("async").RetryAt(ctx, leased[1], []byte("again"), time.Now()))
+	for _, name := range []string{"sqs/kept", "sqs/purged"} {
+		noErr(t, s.Queue(name).EnqueueBatch(ctx, events("a", 3)))
+	}
+	noErr(t, s.Queue("sqs/purged").Purge(ctx))
+	noErr(t, s.Queue("sqs/purged").EnqueueBatch(ctx, events("b", 1)))
 	digest, _, err := s.Blobs().Put(ctx, newReader("blob"))
 	noErr(t, err)
 	noErr(t, s.Close())
@@ -169,7 +179,7 @@ func testRestart(t *testing.T, engine Engine) {
 	if _, err := s.Metadata().Put(ctx, "function/f3", nil, 0); err != nil {
 		t.Errorf("create after delete and restart: %v", err)
 	}
-	rest, err := s.Queue().Lease(ctx, 10, time.Hour)
+	rest, err := s.Queue("async").Lease(ctx, 10, time.Hour)
 	noErr(t, err)
 	if len(rest) != 4 {
 		t.Errorf("%d events after restart, want 4", len(rest))
@@ -179,6 +189,8 @@ func testRestart(t *testing.T, engine Engine) {
 			t.Errorf("retried event: body %q, attempt %d", l.Body, l.Attempts)
 		}
 	}
+	wantCount(t, s.Queue("sqs/kept"), store.Count{Waiting: 3})
+	wantCount(t, s.Queue("sqs/purged"), store.Count{Waiting: 1})
 	if digests, err := s.Blobs().List(ctx); err != nil || len(digests) != 1 || digests[0] != digest {
 		t.Errorf("blobs after restart: %v, %v", digests, err)
 	}
