@@ -1,5 +1,5 @@
-// Package s3 fetches objects from a service that speaks S3's protocol: Amazon's
-// own, or any that is compatible with it.
+// Package s3 fetches objects from a service that speaks S3's protocol, Amazon's
+// own or any that is compatible with it, and writes small ones there.
 //
 // Vocabulary: the endpoint is the service's address, which the operator chooses;
 // an object is named by its bucket, its key and perhaps its version, which a
@@ -9,11 +9,12 @@
 // An object is written to a file that has no name any more when it is returned:
 // whatever ends the server, no part of an object is left.
 //
-// Concurrency: Get may be called from many goroutines; only a few objects are on
-// their way at the same time, and the others wait.
+// Concurrency: Get and Put may be called from many goroutines; only a few objects
+// are fetched at the same time, and the others wait.
 package s3
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -166,7 +167,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 }
 
 func (c *Client) try(ctx context.Context, object lambda.S3Object, limit int64) (*os.File, error) {
-	req, err := c.request(ctx, object)
+	req, err := c.request(ctx, http.MethodGet, object, "", nil)
 	if err != nil {
 		return nil, err
 	}
@@ -181,8 +182,8 @@ func (c *Client) try(ctx context.Context, object lambda.S3Object, limit int64) (
 	return c.receive(resp.Body, limit)
 }
 
-// request is a signed one for the object.
-func (c *Client) request(ctx context.Context, object lambda.S3Object) (*http.Request, error) {
+// request is a signed one for the object. The type is that of the body, if it has one.
+func (c *Client) request(ctx context.Context, method string, object lambda.S3Object, contentType string, body []byte) (*http.Request, error) {
 	u := *c.endpoint
 	base := strings.TrimSuffix(u.Path, "/")
 	u.Path = base + "/" + object.Bucket + "/" + object.Key
@@ -190,9 +191,12 @@ func (c *Client) request(ctx context.Context, object lambda.S3Object) (*http.Req
 	if object.Version != "" {
 		u.RawQuery = url.Values{"versionId": {object.Version}}.Encode()
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), bytes.NewReader(body))
 	if err != nil {
 		return nil, err
+	}
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
 	}
 	if c.options.Credentials == nil {
 		return req, nil
@@ -201,7 +205,7 @@ func (c *Client) request(ctx context.Context, object lambda.S3Object) (*http.Req
 	if err != nil {
 		return nil, fmt.Errorf("find credentials: %w", err)
 	}
-	sum := sha256.Sum256(nil)
+	sum := sha256.Sum256(body)
 	payload := hex.EncodeToString(sum[:])
 	req.Header.Set("X-Amz-Content-Sha256", payload)
 	err = c.signer.SignHTTP(ctx, key, req, payload, "s3", c.options.Region, c.options.Now())
@@ -247,19 +251,27 @@ func (c *Client) receive(body io.Reader, limit int64) (_ *os.File, err error) {
 	return file, nil
 }
 
+// told is the service's word for why not.
+type told struct{ Code, Message string }
+
+// readRefusal reads the document of an error.
+func readRefusal(resp *http.Response) (t told, err error) {
+	document, err := io.ReadAll(io.LimitReader(resp.Body, maxError))
+	if err != nil {
+		return t, err
+	}
+	if xml.Unmarshal(document, &t) != nil || t.Code == "" {
+		t.Code, t.Message = fmt.Sprint(resp.StatusCode), http.StatusText(resp.StatusCode)
+	}
+	return t, nil
+}
+
 // refusal is what a response without an object means. What the service itself
 // has failed at is not the caller's fault.
 func refusal(resp *http.Response, object lambda.S3Object) error {
-	var told struct {
-		Code    string
-		Message string
-	}
-	document, err := io.ReadAll(io.LimitReader(resp.Body, maxError))
+	told, err := readRefusal(resp)
 	if err != nil {
 		return err
-	}
-	if xml.Unmarshal(document, &told) != nil || told.Code == "" {
-		told.Code, told.Message = fmt.Sprint(resp.StatusCode), http.StatusText(resp.StatusCode)
 	}
 	switch {
 	case resp.StatusCode >= http.StatusInternalServerError:

@@ -2,6 +2,8 @@ package s3_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +16,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/smithy-go"
 
 	"thaw/internal/lambda"
 	"thaw/internal/s3"
@@ -182,6 +185,52 @@ func TestOpen(t *testing.T) {
 	for _, endpoint := range []string{"", "localhost:9000", "ftp://host", "http://", "http://u:p@host", "http://host?x", "http://host/#f", ":"} {
 		if _, err := s3.Open(s3.Options{Endpoint: endpoint, Dir: dir}); err == nil {
 			t.Errorf("endpoint %q is accepted", endpoint)
+		}
+	}
+}
+
+// TestPut writes objects whose requests are signed with their bodies.
+func TestPut(t *testing.T) {
+	var method, target, kind, body string
+	status, document := http.StatusOK, ""
+	client, _ := service(t, func(w http.ResponseWriter, r *http.Request) {
+		content, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		method, target, kind, body = r.Method, r.RequestURI, r.Header.Get("Content-Type"), string(content)
+		if sum := sha256.Sum256(content); r.Header.Get("X-Amz-Content-Sha256") != hex.EncodeToString(sum[:]) {
+			t.Errorf("headers %v", r.Header)
+		}
+		if !strings.Contains(r.Header.Get("Authorization"), "content-type;host;x-amz-content-sha256;") {
+			t.Errorf("authorization %s", r.Header.Get("Authorization"))
+		}
+		w.WriteHeader(status)
+		fmt.Fprint(w, document)
+	})
+	if err := client.Put(t.Context(), "bucket", "a/b c", "application/json", []byte(`{}`)); err != nil {
+		t.Fatal(err)
+	}
+	if got := method + " " + target + " " + kind + " " + body; got != "PUT /bucket/a/b%20c application/json {}" {
+		t.Errorf("request %s", got)
+	}
+	for _, test := range []struct {
+		status   int
+		document string
+		code     string
+		fault    smithy.ErrorFault
+	}{
+		{404, `<Error><Code>NoSuchBucket</Code><Message>none</Message></Error>`, "NoSuchBucket", smithy.FaultClient},
+		{403, `<Error><Code>AccessDenied</Code><Message>no</Message></Error>`, "AccessDenied", smithy.FaultClient},
+		{307, "", "307", smithy.FaultClient},
+		{429, "", "429", smithy.FaultServer},
+		{503, `<Error><Code>SlowDown</Code><Message>slow</Message></Error>`, "SlowDown", smithy.FaultServer},
+	} {
+		status, document = test.status, test.document
+		err := client.Put(t.Context(), "bucket", "key", "application/json", nil)
+		told, ok := errors.AsType[smithy.APIError](err)
+		if !ok || told.ErrorCode() != test.code || told.ErrorFault() != test.fault {
+			t.Errorf("status %d: error %v, want %s", test.status, err, test.code)
 		}
 	}
 }
