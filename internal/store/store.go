@@ -72,7 +72,8 @@ type Queue interface {
 	EnqueueBatch(ctx context.Context, events []Event) error
 	// Lease hands out up to max events that are due, each for the length of
 	// visibility: one that is neither acked nor given back by then is handed out
-	// again. It waits until there is at least one, or ctx ends.
+	// again. It waits until there is at least one, or ctx ends; what is due is handed
+	// out also if ctx has ended.
 	Lease(ctx context.Context, max int, visibility time.Duration) ([]Leased, error)
 	// Ack ends an event. The lease may have run out; if the event was handed out
 	// again meanwhile, ErrConflict.
@@ -89,6 +90,11 @@ type Queue interface {
 	// Purge ends every event that is there when it is called, in hands or not, and
 	// is durable when it returns. Whoever has one in hands gets ErrConflict.
 	Purge(ctx context.Context) error
+	// IDs lists the events that are there, in hands or not, in no order.
+	IDs(ctx context.Context) ([]string, error)
+	// End ends events by their IDs, in hands or not, and is durable when it returns.
+	// One that is not there is no error. Whoever has one in hands gets ErrConflict.
+	End(ctx context.Context, ids []string) error
 }
 
 // Count is the number of a queue's events, by what may be done with them. The

@@ -257,6 +257,36 @@ func (b *Backlog) Remove(token uint64) (Item, error) {
 	return e.Item, nil
 }
 
+// IDs lists the items, without those reserved.
+func (b *Backlog) IDs() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	ids := make([]string, 0, len(b.items))
+	for id, e := range b.items {
+		if e.state != reserved {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// Take is Remove by IDs, whoever has the items in hands. Those that are not there,
+// or are reserved, are left out.
+func (b *Backlog) Take(ids []string) (taken []Item) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, id := range ids {
+		e := b.items[id]
+		if e == nil || e.state == reserved {
+			continue
+		}
+		delete(b.tokens, e.token)
+		b.take(e)
+		taken = append(taken, e.Item)
+	}
+	return taken
+}
+
 func (b *Backlog) held(token uint64) (*entry, error) {
 	e, ok := b.tokens[token]
 	if !ok {

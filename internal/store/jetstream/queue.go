@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -117,7 +118,7 @@ func (q *queue) Lease(ctx context.Context, limit int, visibility time.Duration) 
 		if err != nil {
 			return nil, err
 		}
-		leased, err := q.read(ctx, grants)
+		leased, err := q.read(q.ctx, grants) // ctx bounds the wait only
 		if err != nil || len(leased) > 0 {
 			return leased, err
 		}
@@ -232,6 +233,42 @@ func (q *queue) Count(context.Context) (store.Count, error) {
 		return store.Count{}, errClosed
 	}
 	return q.index.Count(), nil
+}
+
+func (q *queue) IDs(context.Context) ([]string, error) {
+	if q.ctx.Err() != nil {
+		return nil, errClosed
+	}
+	return q.index.IDs(), nil
+}
+
+func (q *queue) End(ctx context.Context, ids []string) error {
+	for some := range slices.Chunk(ids, store.MaxBatch) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := q.end(q.index.Take(some)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// end writes that items which were taken out have ended.
+func (q *queue) end(items []backlog.Item) error {
+	if len(items) == 0 {
+		return nil
+	}
+	records, events := make([]record, len(items)), make([]store.Event, len(items))
+	for i, item := range items {
+		records[i], events[i] = doneRecord(q.name, item.ID), store.Event{ID: item.ID}
+	}
+	if _, err := q.journal.write(records...); err != nil {
+		q.index.Add(items...)
+		return fmt.Errorf("end %d events: %w", len(items), err)
+	}
+	q.index.Forget(events)
+	return nil
 }
 
 func (q *queue) Purge(ctx context.Context) error {

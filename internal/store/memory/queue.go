@@ -70,8 +70,8 @@ func (q *queue) EnqueueBatch(ctx context.Context, events []store.Event) error {
 }
 
 func (q *queue) Lease(ctx context.Context, limit int, visibility time.Duration) ([]store.Leased, error) {
-	if err := q.open(ctx); err != nil {
-		return nil, err
+	if q.ctx.Err() != nil {
+		return nil, errClosed
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -163,6 +163,26 @@ func (q *queue) Purge(ctx context.Context) error {
 	defer q.mu.Unlock()
 	for _, item := range q.index.Clear(q.last + 1) {
 		delete(q.bodies, item.Place)
+	}
+	return nil
+}
+
+func (q *queue) IDs(ctx context.Context) ([]string, error) {
+	if err := q.open(ctx); err != nil {
+		return nil, err
+	}
+	return q.index.IDs(), nil
+}
+
+func (q *queue) End(ctx context.Context, ids []string) error {
+	if err := q.open(ctx); err != nil {
+		return err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, item := range q.index.Take(ids) {
+		delete(q.bodies, item.Place)
+		q.index.Forget([]store.Event{{ID: item.ID}})
 	}
 	return nil
 }

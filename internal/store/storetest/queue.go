@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -377,6 +378,39 @@ func testPurgeAtWork(t *testing.T, q store.Queue) {
 	noErr(t, err)
 	if len(leased) != 1 || leased[0].Partition != "last" {
 		t.Errorf("left: %+v", leased)
+	}
+}
+
+func testEnd(t *testing.T, q store.Queue) {
+	ctx := testContext(t)
+	list := events("p", 5)
+	list[3].Due = time.Now().Add(time.Hour)
+	noErr(t, q.EnqueueBatch(ctx, list))
+	leased, err := q.Lease(ctx, 1, time.Hour)
+	noErr(t, err)
+	ids, err := q.IDs(ctx)
+	noErr(t, err)
+	slices.Sort(ids)
+	if want := []string{"p-0", "p-1", "p-2", "p-3", "p-4"}; !slices.Equal(ids, want) {
+		t.Errorf("listed %v, want %v", ids, want)
+	}
+	noErr(t, q.End(ctx, []string{leased[0].ID, "p-3", "p-4", "of nothing", "p-4"}))
+	wantErr(t, q.Ack(ctx, leased[0]), store.ErrConflict)
+	wantCount(t, q, store.Count{Waiting: 2})
+	noErr(t, q.EnqueueBatch(ctx, list[3:4])) // its ID is free again
+	wantCount(t, q, store.Count{Waiting: 2, Delayed: 1})
+}
+
+// testEndedContext: who does not want to wait takes what is due.
+func testEndedContext(t *testing.T, q store.Queue) {
+	noErr(t, q.EnqueueBatch(testContext(t), events("p", 3)))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if leased, err := q.Lease(ctx, 5, time.Hour); err != nil || len(leased) != 3 {
+		t.Errorf("leased %+v, %v; want three", leased, err)
+	}
+	if leased, err := q.Lease(ctx, 5, time.Hour); !errors.Is(err, context.Canceled) {
+		t.Errorf("leased %+v, %v; want none", leased, err)
 	}
 }
 

@@ -71,6 +71,8 @@ func Run(t *testing.T, engine Engine) {
 		"Count":           testCount,
 		"Purge":           testPurge,
 		"PurgeAtWork":     testPurgeAtWork,
+		"End":             testEnd,
+		"EndedContext":    testEndedContext,
 	}
 	for name, test := range queue {
 		t.Run("Queue/"+name, func(t *testing.T) { test(t, open(t, engine).Queue("async")) })
