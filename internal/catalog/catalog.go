@@ -22,7 +22,6 @@ import (
 	"fmt"
 	"log/slog"
 
-	"thaw/internal/lambda"
 	"thaw/internal/store"
 )
 
@@ -35,17 +34,8 @@ const (
 	signerPrefix   = "signer/"
 	rolePrefix     = "role/"
 	policyPrefix   = "policy/"
+	queuePrefix    = "queue/"
 )
-
-// Record is one function as it is stored. Neither it nor what it points to may
-// be changed.
-type Record struct {
-	Function *lambda.Function
-	Revision store.Revision
-}
-
-func (r Record) name() string             { return r.Function.Name }
-func (r Record) revision() store.Revision { return r.Revision }
 
 // Options configures Open.
 type Options struct {
@@ -56,13 +46,14 @@ type Options struct {
 type Catalog struct {
 	metadata  store.Metadata
 	cancel    context.CancelFunc
-	functions *readModel[Record]
+	functions *readModel[*Listed]
 	layers    *readModel[LayerRecord]
 	mappings  *readModel[MappingRecord]
 	signing   *readModel[SigningRecord]
 	signers   *readModel[SignerRecord]
 	roles     *readModel[RoleRecord]
 	policies  *readModel[PolicyRecord]
+	queues    *readModel[QueueRecord]
 }
 
 // Open reads all records. ctx bounds the reading, not the catalog's life.
@@ -74,16 +65,17 @@ func Open(ctx context.Context, metadata store.Metadata, o Options) (*Catalog, er
 	c := &Catalog{
 		metadata:  metadata,
 		cancel:    cancel,
-		functions: newReadModel(functionPrefix, readFunction, o.Logger),
+		functions: newReadModel(functionPrefix, listed(o.Logger), o.Logger),
 		layers:    newReadModel(layerPrefix, readLayer, o.Logger),
 		mappings:  newReadModel(mappingPrefix, readMapping, o.Logger),
 		signing:   newReadModel(signingPrefix, readSigning, o.Logger),
 		signers:   newReadModel(signerPrefix, readSigner, o.Logger),
 		roles:     newReadModel(rolePrefix, readRole, o.Logger),
 		policies:  newReadModel(policyPrefix, readPolicy, o.Logger),
+		queues:    newReadModel(queuePrefix, readQueue, o.Logger),
 	}
 	for _, open := range []func(ctx, following context.Context, metadata store.Metadata) error{
-		c.functions.open, c.layers.open, c.mappings.open, c.signing.open, c.signers.open, c.roles.open, c.policies.open,
+		c.functions.open, c.layers.open, c.mappings.open, c.signing.open, c.signers.open, c.roles.open, c.policies.open, c.queues.open,
 	} {
 		if err := open(ctx, following, metadata); err != nil {
 			return nil, errors.Join(fmt.Errorf("open catalog: %w", err), c.Close())
@@ -101,76 +93,7 @@ func (c *Catalog) Close() error {
 	c.signing.followed.Wait()
 	c.roles.followed.Wait()
 	c.policies.followed.Wait()
+	c.queues.followed.Wait()
 	c.signers.followed.Wait()
 	return nil
-}
-
-func readFunction(value []byte, revision store.Revision) (Record, error) {
-	f, err := decodeFunction(value)
-	return Record{Function: f, Revision: revision}, err
-}
-
-// Function returns the newest known record of a name.
-func (c *Catalog) Function(name string) (Record, bool) { return c.functions.get(name) }
-
-// Functions returns all records sorted by name. The slice is shared: it is not
-// to be changed.
-func (c *Catalog) Functions() []Record { return c.functions.list() }
-
-// PutFunction stores a function if its revision is still expect, 0 for a new
-// one; otherwise store.ErrConflict. The returned record is what Function shows
-// from now on; f stays the caller's.
-func (c *Catalog) PutFunction(ctx context.Context, f *lambda.Function, expect store.Revision) (Record, error) {
-	value, err := encodeFunction(f)
-	if err != nil {
-		return Record{}, fmt.Errorf("put function %q: %w", f.Name, err)
-	}
-	r, err := c.functions.put(ctx, c.metadata, f.Name, value, expect)
-	if err != nil {
-		return Record{}, fmt.Errorf("put function %q: %w", f.Name, err)
-	}
-	return r, nil
-}
-
-// DeleteFunction removes a function if its revision is still expect.
-func (c *Catalog) DeleteFunction(ctx context.Context, name string, expect store.Revision) error {
-	if err := c.metadata.Delete(ctx, functionPrefix+name, expect); err != nil {
-		return fmt.Errorf("delete function %q: %w", name, err)
-	}
-	c.functions.forget(name, expect)
-	return nil
-}
-
-// Subscribe calls notify for each change of a function from now on, a name's in
-// order: with the new record, or with the last one and deleted set. It is called
-// with the model's lock held, so it must be quick and must not call the
-// catalog's writers or Functions.
-func (c *Catalog) Subscribe(notify func(r Record, deleted bool)) (cancel func()) {
-	return c.functions.subscribe(notify)
-}
-
-// CodeInUse is a picture of the code that records name, as lambda.Code has the
-// digest: of the versions of functions, of their layers, and of the versions of
-// layers.
-func (c *Catalog) CodeInUse() func(sha256 string) bool {
-	used := map[string]bool{}
-	version := func(v *lambda.Version) {
-		used[v.Code.SHA256] = true
-		for _, l := range v.Layers {
-			used[l.Code.SHA256] = true
-		}
-	}
-	// Layers first: what leaves them for a function meanwhile is seen there.
-	for _, r := range c.Layers() {
-		for i := range r.Layer.Versions {
-			used[r.Layer.Versions[i].Code.SHA256] = true
-		}
-	}
-	for _, r := range c.Functions() {
-		version(&r.Function.Latest)
-		for i := range r.Function.Versions {
-			version(&r.Function.Versions[i])
-		}
-	}
-	return func(sha256 string) bool { return used[sha256] }
 }

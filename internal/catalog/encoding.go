@@ -3,8 +3,6 @@ package catalog
 import (
 	"bytes"
 	"compress/gzip"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -14,13 +12,13 @@ import (
 
 // A record is JSON in an envelope that names its version:
 //
-//	{"v":1,"function":{…}}
 //	{"v":1,"layer":{…}}
 //	{"v":1,"role":{…}}
 //	{"v":1,"policy":{…}}
 //	{"v":1,"mapping":{…}}
 //	{"v":1,"signing":{…}}
 //	{"v":1,"signer":{…}}
+//	{"v":1,"queue":{…}}
 //
 // gzipped when it is large: a function's versions are much alike, so that
 // thousands fit where a record's limit would leave room for a few hundred. The
@@ -30,6 +28,7 @@ import (
 const formatVersion = 1
 
 const (
+	gzipMagic = "\x1f\x8b" // RFC 1952
 	// compressAbove is the size from which a record is gzipped, in bytes. Small
 	// ones stay readable and quick.
 	compressAbove = 16 << 10
@@ -46,13 +45,14 @@ type envelope struct {
 	Signer   *signerFormat   `json:"signer,omitempty"`
 	Role     *Role           `json:"role,omitempty"`
 	Policy   *ManagedPolicy  `json:"policy,omitempty"`
+	Queue    *queueFormat    `json:"queue,omitempty"`
 }
 
 type functionFormat struct {
 	Name          string            `json:"name"`
 	CreatedAt     time.Time         `json:"createdAt"`
 	Latest        versionFormat     `json:"latest"`
-	Versions      []versionFormat   `json:"versions,omitempty"`
+	Versions      []versionFormat   `json:"versions,omitempty"` // in records of version 1
 	LastPublished int               `json:"lastPublished,omitempty"`
 	Aliases       []aliasFormat     `json:"aliases,omitempty"`
 	Tags          map[string]string `json:"tags,omitempty"`
@@ -61,22 +61,22 @@ type functionFormat struct {
 }
 
 type versionFormat struct {
-	Number      string            `json:"number"`
+	Number      string            `json:"number,omitzero"` // with the other omitzero: absent where versions share this
 	Description string            `json:"description,omitempty"`
 	Role        string            `json:"role,omitempty"`
 	Runtime     string            `json:"runtime,omitempty"`
 	Handler     string            `json:"handler,omitempty"`
 	Resources   resourcesFormat   `json:"resources"`
 	Environment map[string]string `json:"environment,omitzero"` // none and empty differ
-	Code        codeFormat        `json:"code"`
+	Code        codeFormat        `json:"code,omitzero"`
 	Signed      signedFormat      `json:"signed,omitzero"`
 	Logging     loggingFormat     `json:"logging"`
 	Layers      []attachedFormat  `json:"layers,omitempty"`
 	Tracing     string            `json:"tracing,omitempty"`
 	Recorded    recordedFormat    `json:"recorded,omitempty"`
 	Status      statusFormat      `json:"status"`
-	RevisionID  string            `json:"revisionId"`
-	Modified    time.Time         `json:"modified"`
+	RevisionID  string            `json:"revisionId,omitzero"`
+	Modified    time.Time         `json:"modified,omitzero"`
 	From        *string           `json:"publishedFrom,omitempty"`
 }
 
@@ -118,8 +118,9 @@ type statusFormat struct {
 	UpdateReasonCode string `json:"updateReasonCode,omitempty"`
 }
 
-func encodeFunction(f *lambda.Function) ([]byte, error) {
-	record := &functionFormat{
+// formatFunction leaves the published versions out: they are a part of their own.
+func formatFunction(f *lambda.Function) *functionFormat {
+	return &functionFormat{
 		Name:          f.Name,
 		CreatedAt:     f.CreatedAt.UTC(),
 		Latest:        formatVersionOf(&f.Latest),
@@ -129,25 +130,29 @@ func encodeFunction(f *lambda.Function) ([]byte, error) {
 		Reserved:      f.Reserved,
 		configsFormat: formatConfigs(&f.Configs),
 	}
-	for i := range f.Versions {
-		record.Versions = append(record.Versions, formatVersionOf(&f.Versions[i]))
+}
+
+func (f *functionFormat) function() *lambda.Function {
+	function := &lambda.Function{
+		Name:          f.Name,
+		CreatedAt:     f.CreatedAt,
+		Latest:        f.Latest.version(),
+		LastPublished: f.LastPublished,
+		Aliases:       aliasesOf(f.Aliases),
+		Tags:          f.Tags,
+		Reserved:      f.Reserved,
+		Configs:       f.configs(),
 	}
-	return wrap(envelope{Function: record})
+	for i := range f.Versions {
+		function.Versions = append(function.Versions, f.Versions[i].version())
+	}
+	return function
 }
 
 // wrap is an envelope's bytes.
 func wrap(e envelope) ([]byte, error) {
 	e.Format = formatVersion
-	var b bytes.Buffer
-	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(e); err != nil {
-		return nil, err
-	}
-	if b.Len() <= compressAbove {
-		return b.Bytes(), nil
-	}
-	return compress(b.Bytes())
+	return part(e, compressAbove)
 }
 
 func compress(value []byte) ([]byte, error) {
@@ -179,45 +184,14 @@ func decompress(value []byte) ([]byte, error) {
 
 // unwrap reads an envelope.
 func unwrap(value []byte) (envelope, error) {
-	if bytes.HasPrefix(value, []byte{0x1f, 0x8b}) { // gzip's magic number, RFC 1952
-		plain, err := decompress(value)
-		if err != nil {
-			return envelope{}, err
-		}
-		value = plain
-	}
 	var e envelope
-	if err := json.Unmarshal(value, &e); err != nil {
+	if err := readPart(value, &e); err != nil {
 		return envelope{}, err
 	}
 	if e.Format != formatVersion {
 		return envelope{}, fmt.Errorf("format %d; this server reads %d", e.Format, formatVersion)
 	}
 	return e, nil
-}
-
-func decodeFunction(value []byte) (*lambda.Function, error) {
-	e, err := unwrap(value)
-	if err != nil {
-		return nil, err
-	}
-	if e.Function == nil {
-		return nil, errors.New("no function in the record")
-	}
-	f := &lambda.Function{
-		Name:          e.Function.Name,
-		CreatedAt:     e.Function.CreatedAt,
-		Latest:        e.Function.Latest.version(),
-		LastPublished: e.Function.LastPublished,
-		Aliases:       aliasesOf(e.Function.Aliases),
-		Tags:          e.Function.Tags,
-		Reserved:      e.Function.Reserved,
-		Configs:       e.Function.configs(),
-	}
-	for i := range e.Function.Versions {
-		f.Versions = append(f.Versions, e.Function.Versions[i].version())
-	}
-	return f, nil
 }
 
 func formatVersionOf(v *lambda.Version) versionFormat {

@@ -12,4 +12,6 @@ var (
 	DecodeSigning = decodeSigning
 	EncodeSigner  = encodeSigner
 	DecodeSigner  = decodeSigner
+	EncodeQueue   = encodeQueue
+	DecodeQueue   = decodeQueue
 )
