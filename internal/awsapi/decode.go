@@ -113,6 +113,12 @@ func (c *Codec) setText(target reflect.Value, shape *Shape, m *Member, text stri
 			return malformed("Value %q at %q is not a boolean", text, lowerCamel(m.Name))
 		}
 		target.SetBool(text == "true")
+	case Double:
+		f, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return malformed("Value %q at %q is not a number", text, lowerCamel(m.Name))
+		}
+		target.SetFloat(f)
 	case Timestamp:
 		at, err := time.Parse(time.RFC3339Nano, text)
 		if err != nil {

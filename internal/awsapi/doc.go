@@ -1,7 +1,7 @@
 // Package awsapi is the wire: it turns HTTP requests into typed inputs and typed
 // outputs, or errors, into HTTP answers, by tables generated from a service's
-// model. It knows the protocols (restJson1, awsJson 1.1 and the event stream), not
-// what operations mean.
+// model. It knows the protocols (restJson1, awsJson 1.0 and 1.1, Smithy RPC v2
+// CBOR, awsQuery and the event stream), not what operations mean.
 //
 // Vocabulary: a shape describes a value and its constraints; an operation binds
 // an input and an output shape to a route; a fault is a modelled error with its

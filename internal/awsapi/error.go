@@ -21,14 +21,7 @@ const (
 // The body's member for the text, and whether it has a Type, differ by error and
 // are compared by clients' tests: they follow the model and recorded answers.
 func (c *Codec) EncodeError(err error) *Response {
-	var told *lambda.Error
-	if !errors.As(err, &told) {
-		told = &lambda.Error{Code: lambda.CodeService, Message: "An internal error occurred."}
-	}
-	fault := c.faults[told.Code]
-	if fault == nil {
-		fault = &Fault{Code: told.Code, Status: http.StatusInternalServerError, MessageKey: "Message"}
-	}
+	told, fault := c.faultOf(err)
 	if c.service.Target != "" {
 		return c.targetError(fault, told)
 	}
@@ -41,6 +34,18 @@ func (c *Codec) EncodeError(err error) *Response {
 	}
 	resp.Body = errorBody(fault, told)
 	return resp
+}
+
+// faultOf is what is told of an error.
+func (c *Codec) faultOf(err error) (told *lambda.Error, fault *Fault) {
+	if !errors.As(err, &told) {
+		told = &lambda.Error{Code: lambda.CodeService, Message: "An internal error occurred."}
+	}
+	fault = c.faults[told.Code]
+	if fault == nil {
+		fault = &Fault{Code: told.Code, Status: http.StatusInternalServerError, MessageKey: "Message"}
+	}
+	return told, fault
 }
 
 func errorBody(fault *Fault, e *lambda.Error) []byte {

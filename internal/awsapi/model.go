@@ -112,18 +112,30 @@ type Fault struct {
 	MessageKey string
 	// Plain faults come from the front end: their bodies have no Type.
 	Plain bool
+	// Query is the code that awsQuery has for it, where it is another.
+	Query string
 }
 
 // Service is the tables of one service.
 type Service struct {
 	Name string // "lambda", as in signatures
-	// Target is set for services of awsJson 1.1: the header X-Amz-Target chooses the
-	// operation, "Target.Operation", and all members travel in the body. Other
-	// services speak restJson1.
-	Target     string
-	Shapes     []Shape
-	Operations []Operation
-	Faults     []Fault // sorted by Code
+	// Target is set for services whose operations have no paths of their own: all
+	// members travel in the body. In awsJson the header X-Amz-Target chooses the
+	// operation, "Target.Operation". Other services speak restJson1.
+	Target string
+	// JSONVersion is that of awsJson; empty is 1.1.
+	JSONVersion string
+	// QueryVersion is the Version of requests of awsQuery, empty for a service that
+	// does not speak it; XMLNamespace is that of the answers.
+	QueryVersion, XMLNamespace string
+	// QueryCompatible services tell the code that awsQuery has for an error in a
+	// header of their answers in the other protocols.
+	QueryCompatible bool
+	// ErrorPrefix comes before the code in the bodies of errors.
+	ErrorPrefix string
+	Shapes      []Shape
+	Operations  []Operation
+	Faults      []Fault // sorted by Code
 }
 
 func (s *Service) shape(id ShapeID) *Shape { return &s.Shapes[id] }

@@ -100,10 +100,7 @@ type QueryFault struct {
 
 // EncodeQueryError makes the answer of an error, under the name that fault gives it.
 func EncodeQueryError(fault QueryFault, namespace, requestID string, e *lambda.Error) *Response {
-	kind := "Sender"
-	if fault.Status >= http.StatusInternalServerError {
-		kind = "Receiver"
-	}
+	kind := (&Fault{Status: fault.Status}).blame()
 	var message bytes.Buffer
 	_ = xml.EscapeText(&message, []byte(e.Message)) // a buffer takes everything
 	body := `<ErrorResponse xmlns="` + namespace + `"><Error><Type>` + kind + `</Type><Code>` + fault.Code + `</Code><Message>` +

@@ -22,7 +22,7 @@ type emitter struct {
 }
 
 func emit(m *model) (map[string][]byte, error) {
-	if p := m.Metadata; p.Protocol == "json" && p.JSONVersion != "1.1" {
+	if p := m.Metadata; p.JSONVersion != "" && p.JSONVersion != "1.0" && p.JSONVersion != "1.1" {
 		return nil, fmt.Errorf("protocol %s %s is not one of package awsapi", p.Protocol, p.JSONVersion)
 	}
 	e := &emitter{model: m}
@@ -134,12 +134,30 @@ func Service() *awsapi.Service {
 `, e.signingName(), e.pkg(), e.target())
 }
 
-// target names the service in the header that chooses an operation of awsJson.
+// target names the service in the header that chooses an operation of awsJson, and
+// tells what else differs between the protocols that are not bound to paths.
 func (e *emitter) target() string {
-	if e.Metadata.TargetPrefix == "" {
+	p := e.Metadata
+	if p.TargetPrefix == "" {
 		return ""
 	}
-	return fmt.Sprintf("Target: %q, ", e.Metadata.TargetPrefix)
+	text := fmt.Sprintf("Target: %q, ", p.TargetPrefix)
+	if p.JSONVersion != "1.1" {
+		text += fmt.Sprintf("JSONVersion: %q, ", p.JSONVersion)
+	}
+	if slices.Contains(p.Protocols, "query") {
+		text += fmt.Sprintf("QueryVersion: %q, ", p.APIVersion)
+		if p.XMLNamespace != "" {
+			text += fmt.Sprintf("XMLNamespace: %q, ", p.XMLNamespace)
+		}
+	}
+	if p.AWSQueryCompatible != nil {
+		text += "QueryCompatible: true, "
+	}
+	if p.JSONVersion == "1.0" {
+		text += fmt.Sprintf("ErrorPrefix: %q, ", "com.amazonaws."+e.name+"#")
+	}
+	return text
 }
 
 func (e *emitter) signingName() string {
@@ -150,7 +168,7 @@ func (e *emitter) signingName() string {
 }
 
 // pkg is the name of the generated package.
-func (e *emitter) pkg() string { return e.signingName() }
+func (e *emitter) pkg() string { return e.name }
 
 func (e *emitter) imports() string {
 	return "package " + e.pkg() + "\n\nimport \"thaw/internal/awsapi\"\n\n"
@@ -197,7 +215,7 @@ func (e *emitter) faults() string {
 			f.Status = 500
 		}
 		if s.Error != nil {
-			f.Status = s.Error.HTTPStatusCode
+			f.Status, f.query = s.Error.HTTPStatusCode, s.Error.Code
 		}
 		if s.member("Message") != nil {
 			f.MessageKey = "Message"
@@ -211,6 +229,9 @@ func (e *emitter) faults() string {
 		fmt.Fprintf(&b, "\t{Code: %q, Status: %d, MessageKey: %q", name, f.Status, f.MessageKey)
 		if f.Plain {
 			b.WriteString(", Plain: true")
+		}
+		if f.query != "" && f.query != name {
+			fmt.Fprintf(&b, ", Query: %q", f.query)
 		}
 		b.WriteString("},\n")
 	}

@@ -19,7 +19,7 @@ func TestGeneratedCodeIsCurrent(t *testing.T) {
 		missing(t, "no model in build/model: tools/awsapigen/fetch.sh build/model fetches it")
 	}
 	wheel := pinned(t, wheels)
-	for _, service := range []string{"lambda", "logs"} {
+	for _, service := range []string{"cloudwatch", "lambda", "logs"} {
 		t.Run(service, func(t *testing.T) { current(t, wheel, service) })
 	}
 }
@@ -130,7 +130,7 @@ func small() *model {
 		"Word":          {Type: "string", Pattern: "[a]"},
 		"GoneException": {Type: "structure", Exception: true},
 	}}
-	m.Metadata.SigningName = "small"
+	m.name, m.Metadata.SigningName = "small", "small"
 	m.Operations["Get"].HTTP.ResponseCode = 200
 	return m
 }
@@ -145,7 +145,7 @@ func TestEmitRefuses(t *testing.T) {
 		{"a pattern that cannot be matched", func(m *model) { m.Shapes["Name"].Pattern = "(?=a)" }, "shape Name: compile pattern"},
 		{"a shape that is not there", func(m *model) { delete(m.Shapes, "Name") }, `no shape "Name"`},
 		{"an unknown type", func(m *model) { m.Shapes["Name"].Type = "bigInteger" }, "unknown type"},
-		{"another version of JSON", func(m *model) { m.Metadata.Protocol, m.Metadata.JSONVersion = "json", "1.0" }, "protocol json 1.0"},
+		{"another version of JSON", func(m *model) { m.Metadata.Protocol, m.Metadata.JSONVersion = "json", "1.2" }, "protocol json 1.2"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -16,11 +16,17 @@ type model struct {
 	Metadata struct {
 		SigningName, EndpointPrefix, ServiceID string
 		Protocol, JSONVersion, TargetPrefix    string
+		APIVersion, XMLNamespace               string
+		// Protocols are all that the service speaks; Protocol is the one preferred.
+		Protocols []string
+		// AWSQueryCompatible is there if errors keep the codes of awsQuery.
+		AWSQueryCompatible *struct{}
 	} `json:"metadata"`
 	Operations map[string]*operation `json:"operations"`
 	Shapes     map[string]*shape     `json:"shapes"`
 
 	source string // "botocore 1.43.127"
+	name   string // of the package: "lambda"
 	extra  map[string]fault
 }
 
@@ -57,7 +63,8 @@ type shape struct {
 	Exception bool     `json:"exception"`
 	Fault     bool     `json:"fault"`
 	Error     *struct {
-		HTTPStatusCode int `json:"httpStatusCode"`
+		Code           string `json:"code"`
+		HTTPStatusCode int    `json:"httpStatusCode"`
 	} `json:"error"`
 
 	sparse bool
@@ -124,6 +131,7 @@ func readModel(wheel, path string) (*model, error) {
 	if len(parts) < 2 {
 		return nil, fmt.Errorf("%s does not name its version", wheel)
 	}
+	m.name, _, _ = strings.Cut(path, "/")
 	m.source = parts[0] + " " + parts[1]
 	return m, nil
 }

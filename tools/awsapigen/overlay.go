@@ -45,6 +45,8 @@ type fault struct {
 	Status     int    `json:"status"`
 	MessageKey string `json:"messageKey"`
 	Plain      bool   `json:"plain"`
+
+	query string // the model's code of awsQuery, if it has one
 }
 
 func readOverlay(path string) (*overlay, error) {
