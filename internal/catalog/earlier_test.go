@@ -28,7 +28,7 @@ func TestEarlierRecords(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		value, err := catalog.Encode(f)
+		value, err := catalog.EncodeEarlier(f)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -38,6 +38,12 @@ func TestEarlierRecords(t *testing.T) {
 		}
 		if diff := cmp.Diff(string(record), written.String()); diff != "" {
 			t.Errorf("%s (-read +written again):\n%s", file, diff)
+		}
+		if value, err = catalog.Encode(f); err != nil {
+			t.Fatal(err)
+		}
+		if again, err := catalog.Decode(value); err != nil || cmp.Diff(f, again) != "" {
+			t.Errorf("%s as of today, %v (-earlier +today):\n%s", file, err, cmp.Diff(f, again))
 		}
 	}
 }

@@ -8,10 +8,12 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"thaw/internal/catalog"
 	"thaw/internal/lambda"
@@ -87,6 +89,33 @@ func configs() lambda.Configs {
 	}
 }
 
+// golden shows the parts of a function's record.
+func golden(t *testing.T, value []byte) string {
+	t.Helper()
+	parts, err := catalog.Parts(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	summary, err := catalog.DecodeSummary(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := map[string]any{"summary": summary, "code": catalog.Digests(summary)}
+	for _, p := range parts {
+		if len(p.Text) > 0 {
+			shown[p.Name] = json.RawMessage(p.Text)
+		}
+	}
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(shown); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
 func TestStoredFormat(t *testing.T) {
 	for name, f := range map[string]*lambda.Function{
 		"full":  full(),
@@ -97,29 +126,36 @@ func TestStoredFormat(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var pretty bytes.Buffer
-			if err := json.Indent(&pretty, value, "", "  "); err != nil {
-				t.Fatal(err)
-			}
-			golden := filepath.Join("testdata", name+".json")
-			if *update {
-				if err := os.WriteFile(golden, pretty.Bytes(), 0o644); err != nil {
+			// Beside what is shown, the bytes of the summary and the lengths count.
+			for file, got := range map[string]string{name + ".json": golden(t, value), name + ".record": string(value)} {
+				file = filepath.Join("testdata", file)
+				if *update {
+					if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+						t.Fatal(err)
+					}
+				}
+				want, err := os.ReadFile(file)
+				if err != nil {
 					t.Fatal(err)
 				}
+				if diff := cmp.Diff(string(want), got); diff != "" {
+					t.Errorf("stored format changed: records of older servers would be misread (-want +got):\n%s", diff)
+				}
 			}
-			want, err := os.ReadFile(golden)
+			record, err := os.ReadFile(filepath.Join("testdata", name+".record"))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(string(want), pretty.String()); diff != "" {
-				t.Errorf("stored format changed: records of older servers would be misread (-want +got):\n%s", diff)
-			}
-			got, err := catalog.Decode(want)
+			got, err := catalog.Decode(record)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(f, got); diff != "" {
 				t.Errorf("decoded (-want +got):\n%s", diff)
+			}
+			f.Versions = nil
+			if got, err = catalog.DecodeUnpublished(record); err != nil || cmp.Diff(f, got) != "" {
+				t.Errorf("without its versions, %v (-want +got):\n%s", err, cmp.Diff(f, got))
 			}
 		})
 	}
@@ -154,22 +190,101 @@ func TestManyVersionsFit(t *testing.T) {
 }
 
 func TestDecodeRefuses(t *testing.T) {
-	for _, value := range []string{"", "{}", "null", `{"v":2,"function":{}}`, `{"v":1}`, `{"v":1,"function":{"latest":3}}`, "\x1f\x8bbroken"} {
+	for _, value := range []string{
+		"", "{}", "null", `{"v":2,"function":{}}`, `{"v":1}`, `{"v":1,"function":{"latest":3}}`, "\x1f\x8bbroken",
+		"\x02", "\x02\x00", "\x02\x04\x00\x00\x00\x00\x05{}", "\x02\x04\x00\x00\x00\x00\x02{]", "\x02\x04\x00\x00\x00\x00\x02{}{",
+		"\x02\x04\x00\x00\x00\x00\x02{}" + `{"configurations":[],"versions":[{"configuration":0}]}`, "\x03{}",
+	} {
 		if f, err := catalog.Decode([]byte(value)); err == nil {
 			t.Errorf("%q decodes to %+v", value, f)
 		}
 	}
+	for _, value := range []string{"\x02", "\x02\x00\x00", "\x02\x01\x08\x00", "\x02\x03\x00\x00\x00\x00", "\x02\x05\x00\x00\x00\x00\x01\x00", "\x02\x04\x01\x00\x00\x00\x00"} {
+		if s, err := catalog.DecodeSummary([]byte(value)); err == nil {
+			t.Errorf("%q has the summary %+v", value, s)
+		}
+	}
+}
+
+// compared is how summaries are.
+var compared = cmp.Options{
+	cmp.AllowUnexported(catalog.Summary{}),
+}
+
+// TestSummaries: what stands in front of a record is what is in it.
+func TestSummaries(t *testing.T) {
+	f := full()
+	f.Configs.Signing = "csc-1"
+	f.Versions[1].Code = lambda.Code{SHA256: "dHdv", Size: 1000}
+	want := catalog.Summary{CodeSize: 42 + 42 + 1000, Reserved: new(7), Provisioned: 5, Signing: "csc-1", URLs: true, Unfinished: true}
+	got := catalog.SummaryOf(f)
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(catalog.Summary{})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"c2hh", "bDE=", "dHdv"}, catalog.Digests(got)); diff != "" {
+		t.Errorf("code (-want +got):\n%s", diff)
+	}
+	if got.Claim() != f.Claim() || (&catalog.Summary{Provisioned: 3}).Claim() != 3 {
+		t.Error("a summary's claim is not the function's")
+	}
+	long := strings.Repeat("x", 300) // its length has two bytes
+	settled := &lambda.Function{Latest: lambda.Version{Code: lambda.Code{SHA256: long}, Status: lambda.Status{State: lambda.StateActive}}}
+	for _, f := range []*lambda.Function{f, settled, {}} {
+		for version, encode := range []func(*lambda.Function) ([]byte, error){catalog.EncodeEarlier, catalog.Encode} {
+			value, err := encode(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			read, err := catalog.DecodeSummary(value)
+			if diff := cmp.Diff(catalog.SummaryOf(f), read, compared); diff != "" || err != nil {
+				t.Errorf("version %d, %v (-want +got):\n%s", version+1, err, diff)
+			}
+		}
+	}
+	if got := catalog.Digests(catalog.SummaryOf(settled)); len(got) != 1 || got[0] != long {
+		t.Errorf("code %q", got)
+	}
+}
+
+// TestVersionsShare: what versions have in common is in memory once, and in the
+// record.
+func TestVersionsShare(t *testing.T) {
+	f := full()
+	other := f.Versions[0]
+	other.Environment = map[string]string{"A": "another"}
+	f.Versions = append(f.Versions, other)
+	value, err := catalog.Encode(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if parts, err := catalog.Parts(value); err != nil || bytes.Count(parts[1].Text, []byte(`"environment"`)) != 2 {
+		t.Errorf("the versions are stored as %s, %v", parts[1].Text, err)
+	}
+	got, err := catalog.Decode(value)
+	if diff := cmp.Diff(f, got); diff != "" || err != nil {
+		t.Fatalf("%v (-want +got):\n%s", err, diff)
+	}
+	got.Versions[0].Environment["A"] = "seen by both"
+	if got.Versions[1].Environment["A"] != "seen by both" || got.Versions[2].Environment["A"] != "another" {
+		t.Error("versions do not share what they have in common, or share more")
+	}
 }
 
 func FuzzDecode(f *testing.F) {
-	value, err := catalog.Encode(full())
-	if err != nil {
-		f.Fatal(err)
+	for _, encode := range []func(*lambda.Function) ([]byte, error){catalog.EncodeEarlier, catalog.Encode} {
+		value, err := encode(full())
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(value)
 	}
-	f.Add(value)
 	f.Add([]byte(`{"v":1,"function":{}}`))
 	f.Add([]byte("\x1f\x8b\x08"))
+	f.Add([]byte("\x02\x04\x00\x00\x00\x00\x02{}" + `{"configurations":[{}],"versions":[{}]}`))
 	f.Fuzz(func(t *testing.T, value []byte) {
+		if s, err := catalog.DecodeSummary(value); err == nil {
+			catalog.Digests(s)
+		}
 		decoded, err := catalog.Decode(value)
 		if err != nil {
 			return
@@ -180,6 +295,9 @@ func FuzzDecode(f *testing.F) {
 		}
 		if _, err := catalog.Decode(again); err != nil {
 			t.Errorf("what was decoded does not decode when encoded again: %v", err)
+		}
+		if s, err := catalog.DecodeSummary(again); err != nil || !cmp.Equal(s, catalog.SummaryOf(decoded), compared) {
+			t.Errorf("the summary of what was decoded is another one when encoded again: %+v, %v", s, err)
 		}
 	})
 }

@@ -20,7 +20,7 @@ type LayerRecord struct {
 func (r LayerRecord) name() string             { return r.Layer.Name }
 func (r LayerRecord) revision() store.Revision { return r.Revision }
 
-func readLayer(value []byte, revision store.Revision) (LayerRecord, error) {
+func readLayer(_ string, value []byte, revision store.Revision) (LayerRecord, error) {
 	l, err := decodeLayer(value)
 	return LayerRecord{Layer: l, Revision: revision}, err
 }

@@ -20,7 +20,7 @@ type MappingRecord struct {
 func (r MappingRecord) name() string             { return r.Mapping.UUID }
 func (r MappingRecord) revision() store.Revision { return r.Revision }
 
-func readMapping(value []byte, revision store.Revision) (MappingRecord, error) {
+func readMapping(_ string, value []byte, revision store.Revision) (MappingRecord, error) {
 	m, err := decodeMapping(value)
 	return MappingRecord{Mapping: m, Revision: revision}, err
 }

@@ -26,7 +26,7 @@ type readModel[R record] struct {
 	// prefix begins the keys of this kind; the name follows as it is, for all its
 	// characters are legal in a key.
 	prefix string
-	decode func(value []byte, revision store.Revision) (R, error)
+	decode func(name string, value []byte, revision store.Revision) (R, error)
 	logger *slog.Logger
 
 	followed sync.WaitGroup
@@ -48,7 +48,7 @@ type deletion struct {
 	shown    bool // by the watch
 }
 
-func newReadModel[R record](prefix string, decode func([]byte, store.Revision) (R, error), logger *slog.Logger) *readModel[R] {
+func newReadModel[R record](prefix string, decode func(string, []byte, store.Revision) (R, error), logger *slog.Logger) *readModel[R] {
 	return &readModel[R]{
 		prefix:      prefix,
 		decode:      decode,
@@ -155,15 +155,19 @@ func (m *readModel[R]) follow(ctx context.Context, changes <-chan store.Change) 
 }
 
 func (m *readModel[R]) take(change store.Change) error {
+	name := strings.TrimPrefix(change.Key, m.prefix)
 	if change.Deleted {
-		m.remove(strings.TrimPrefix(change.Key, m.prefix), change.Revision)
+		m.remove(name, change.Revision)
 		return nil
 	}
-	r, err := m.decode(change.Value, change.Revision)
+	if known, ok := m.get(name); ok && known.revision() >= change.Revision {
+		return nil // an own write, mostly
+	}
+	r, err := m.decode(name, change.Value, change.Revision)
 	if err != nil {
 		return fmt.Errorf("decode record %q: %w", change.Key, err)
 	}
-	m.apply(strings.TrimPrefix(change.Key, m.prefix), r)
+	m.apply(name, r)
 	return nil
 }
 
@@ -208,7 +212,7 @@ func (m *readModel[R]) put(ctx context.Context, metadata store.Metadata, name st
 	}
 	// Decoded again, so that the model never shares memory with the caller, and
 	// is after a restart what it was before.
-	r, err := m.decode(value, revision)
+	r, err := m.decode(name, value, revision)
 	if err != nil {
 		return none, err
 	}

@@ -68,7 +68,7 @@ type RoleRecord struct {
 func (r RoleRecord) name() string             { return identityKey(r.Role.Name) }
 func (r RoleRecord) revision() store.Revision { return r.Revision }
 
-func readRole(value []byte, revision store.Revision) (RoleRecord, error) {
+func readRole(_ string, value []byte, revision store.Revision) (RoleRecord, error) {
 	e, err := unwrap(value)
 	if err == nil && e.Role == nil {
 		err = errors.New("no role in the record")
@@ -116,7 +116,7 @@ type PolicyRecord struct {
 func (r PolicyRecord) name() string             { return identityKey(r.Policy.Name) }
 func (r PolicyRecord) revision() store.Revision { return r.Revision }
 
-func readPolicy(value []byte, revision store.Revision) (PolicyRecord, error) {
+func readPolicy(_ string, value []byte, revision store.Revision) (PolicyRecord, error) {
 	e, err := unwrap(value)
 	if err == nil && e.Policy == nil {
 		err = errors.New("no policy in the record")

@@ -20,7 +20,7 @@ type SignerRecord struct {
 func (r SignerRecord) name() string             { return r.Signer.Name }
 func (r SignerRecord) revision() store.Revision { return r.Revision }
 
-func readSigner(value []byte, revision store.Revision) (SignerRecord, error) {
+func readSigner(_ string, value []byte, revision store.Revision) (SignerRecord, error) {
 	s, err := decodeSigner(value)
 	return SignerRecord{Signer: s, Revision: revision}, err
 }

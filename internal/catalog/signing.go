@@ -20,7 +20,7 @@ type SigningRecord struct {
 func (r SigningRecord) name() string             { return r.Config.ID }
 func (r SigningRecord) revision() store.Revision { return r.Revision }
 
-func readSigning(value []byte, revision store.Revision) (SigningRecord, error) {
+func readSigning(_ string, value []byte, revision store.Revision) (SigningRecord, error) {
 	c, err := decodeSigning(value)
 	return SigningRecord{Config: c, Revision: revision}, err
 }

@@ -16,5 +16,5 @@ type Account struct {
 
 // Account shows the account.
 func (c *Control) Account(context.Context) (Account, error) {
-	return Account{Quotas: c.quotas, Unreserved: max(c.unclaimed(""), 0), CodeSize: c.codeSize(), Functions: len(c.catalog.Functions())}, nil
+	return Account{Quotas: c.quotas, Unreserved: max(c.unclaimed(""), 0), CodeSize: c.codeSize(), Functions: len(c.catalog.List())}, nil
 }

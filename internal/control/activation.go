@@ -45,7 +45,7 @@ func (a *activation) activate(ctx context.Context, name string) {
 	tries := 0
 	for {
 		record, ok := a.catalog.Function(name)
-		if !ok || !unfinished(record.Function) {
+		if !ok || record.Function.Settled() {
 			return
 		}
 		settled := a.settled(ctx, record.Function)
@@ -84,7 +84,7 @@ func (a *activation) settled(ctx context.Context, f *lambda.Function) *lambda.Fu
 }
 
 func (a *activation) settleVersion(ctx context.Context, name string, v *lambda.Version) {
-	if settledVersion(v) {
+	if v.Settled() {
 		return
 	}
 	err := a.ready(ctx, v)
@@ -127,14 +127,4 @@ func outcome(s lambda.Status, ready bool) lambda.Status {
 	}
 	s.Update, s.UpdateReason, s.UpdateReasonCode = lambda.UpdateFailed, failedReason, failedCode
 	return s
-}
-
-func settledVersion(v *lambda.Version) bool {
-	return v.Status.State != lambda.StatePending && v.Status.Update != lambda.UpdateInProgress
-}
-
-// unfinished tells whether a function has a change to be activated.
-func unfinished(f *lambda.Function) bool {
-	return !settledVersion(&f.Latest) ||
-		slices.ContainsFunc(f.Versions, func(v lambda.Version) bool { return !settledVersion(&v) })
 }

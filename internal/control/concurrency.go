@@ -61,9 +61,9 @@ func (c *Control) DeleteFunctionConcurrency(ctx context.Context, ref lambda.Ref)
 // of them, by name, is left out.
 func (c *Control) unclaimed(without string) int {
 	left := c.quotas.Concurrency
-	for _, r := range c.catalog.Functions() {
-		if r.Function.Name != without {
-			left -= r.Function.Claim()
+	for _, f := range c.catalog.List() {
+		if f.Name != without {
+			left -= f.Claim()
 		}
 	}
 	return left

@@ -132,9 +132,9 @@ func Open(ctx context.Context, o Options) (*Control, error) {
 	c.activation = startActivation(context.WithoutCancel(ctx), o)
 	c.collection = startCollection(context.WithoutCancel(ctx), o)
 	c.mappings = startSettling(context.WithoutCancel(ctx), o)
-	for _, r := range o.Catalog.Functions() {
-		if unfinished(r.Function) {
-			c.activation.add(r.Function.Name)
+	for _, f := range o.Catalog.List() {
+		if f.Unfinished {
+			c.activation.add(f.Name)
 		}
 	}
 	return c, nil
@@ -292,11 +292,8 @@ func (c *Control) codeSize() (total int64) {
 			total += r.Layer.Versions[i].Code.Size
 		}
 	}
-	for _, r := range c.catalog.Functions() {
-		total += r.Function.Latest.Code.Size
-		for i := range r.Function.Versions {
-			total += r.Function.Versions[i].Code.Size
-		}
+	for _, f := range c.catalog.List() {
+		total += f.CodeSize
 	}
 	return total
 }

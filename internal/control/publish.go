@@ -51,7 +51,7 @@ func (c *Control) PublishVersion(ctx context.Context, ref lambda.Ref, in Publish
 		return View{}, err
 	}
 	v := &f.Versions[published]
-	if !settledVersion(v) {
+	if !v.Settled() {
 		c.activation.add(ref.Name)
 	}
 	return c.view(f, v, v.Number), nil

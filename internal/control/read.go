@@ -54,12 +54,20 @@ func (c *Control) ListFunctions(_ context.Context, in ListInput) (views []View, 
 		return nil, "", err
 	}
 	limit := in.limit()
-	list := c.catalog.Functions()
-	start, _ := slices.BinarySearchFunc(list, after.name, func(r catalog.Record, name string) int {
-		return strings.Compare(r.Function.Name, name)
+	list := c.catalog.List()
+	start, _ := slices.BinarySearchFunc(list, after.name, func(l *catalog.Listed, name string) int {
+		return strings.Compare(l.Name, name)
 	})
-	for _, record := range list[start:] {
-		for _, v := range after.rest(record.Function, in.AllVersions) {
+	for _, listed := range list[start:] {
+		read := listed.Unpublished
+		if in.AllVersions {
+			read = listed.Whole
+		}
+		f, err := read()
+		if err != nil {
+			return nil, "", err
+		}
+		for _, v := range after.rest(f, in.AllVersions) {
 			if len(views) == limit {
 				last := views[limit-1]
 				return views, marker{last.Function.Name, last.Version.Number}.encode(), nil
@@ -68,7 +76,7 @@ func (c *Control) ListFunctions(_ context.Context, in ListInput) (views []View, 
 			if in.AllVersions {
 				qualifier = v.Number
 			}
-			views = append(views, c.view(record.Function, v, qualifier))
+			views = append(views, c.view(f, v, qualifier))
 		}
 	}
 	return views, "", nil

@@ -151,9 +151,9 @@ func (c *Control) ListSignedFunctions(_ context.Context, arn string, in PageInpu
 
 // signed are the names of the functions that have a configuration, sorted.
 func (c *Control) signed(id string) (names []string) {
-	for _, r := range c.catalog.Functions() {
-		if r.Function.Configs.Signing == id {
-			names = append(names, r.Function.Name)
+	for _, f := range c.catalog.List() {
+		if f.Signing == id {
+			names = append(names, f.Name)
 		}
 	}
 	return names

@@ -1,6 +1,9 @@
 package lambda
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Function is the aggregate of one name: its versions, and what is set for the
 // function as a whole. It is stored as one record with one revision.
@@ -31,6 +34,17 @@ func (f *Function) Version(number string) *Version {
 		}
 	}
 	return nil
+}
+
+// Settled tells whether no version has a change that has not come to its end.
+func (f *Function) Settled() bool {
+	return f.Latest.Settled() &&
+		!slices.ContainsFunc(f.Versions, func(v Version) bool { return !v.Settled() })
+}
+
+// Settled tells whether the last change of a version has come to its end.
+func (v *Version) Settled() bool {
+	return v.Status.State != StatePending && v.Status.Update != UpdateInProgress
 }
 
 // Version is the configuration and code of one version of a function. A
