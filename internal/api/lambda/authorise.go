@@ -70,7 +70,8 @@ func (h *Handler) ask(r *http.Request, c iam.Caller, q iam.Question) error {
 }
 
 // authoriseInput asks for what an input needs beside its operation: that its role
-// may be passed on, and that its layers may be read.
+// may be passed on, its layers and the object with its code be read, and its code
+// signing configuration be given.
 func (h *Handler) authoriseInput(r *http.Request, c iam.Caller, input any) error {
 	var role *string
 	var layers []string
@@ -93,7 +94,10 @@ func (h *Handler) authoriseInput(r *http.Request, c iam.Caller, input any) error
 			return err
 		}
 	}
-	return nil
+	if err := h.authoriseObject(r, c, input); err != nil {
+		return err
+	}
+	return h.authoriseSigning(r, c, input)
 }
 
 // authoriseRole lets a role be given to a function. The administrator may give any,
@@ -132,6 +136,15 @@ func permissionContext(route awsapi.Route, body []byte) map[string][]string {
 	return context
 }
 
+// functionNamed is the FunctionName of a body as the decoder will find it: members
+// are named to the letter, where a structure of package json would take
+// "functionname" too. ok is false for a body without one.
+func functionNamed(body []byte) (name string, ok bool) {
+	var in map[string]json.RawMessage
+	ok = json.Unmarshal(body, &in) == nil && json.Unmarshal(in["FunctionName"], &name) == nil
+	return name, ok
+}
+
 // qualifiedOperations are those whose Qualifier is in the query: of others it says
 // nothing.
 func qualifiedOperations(s *awsapi.Service) map[string]bool {
@@ -165,11 +178,11 @@ func actionOf(operation string) string {
 // the body.
 func (h *Handler) resourceOf(route awsapi.Route, query string, body []byte) (arn, policy string) {
 	if route.Operation.Name == model.OpCreateFunction {
-		var in struct{ FunctionName string }
-		if json.Unmarshal(body, &in) != nil {
+		name, ok := functionNamed(body)
+		if !ok {
 			return anyResource, "" // what is wrong with it is not told to who may not know
 		}
-		return h.functionARN(in.FunctionName, "")
+		return h.functionARN(name, "")
 	}
 	parameters, _ := url.ParseQuery(query) // what it makes of a broken one is refused when it is decoded
 	_, label, _ := strings.Cut(route.Operation.Path, "{")
@@ -208,10 +221,14 @@ func (h *Handler) functionARN(name, qualifier string) (arn, policy string) {
 	return h.scope.FunctionARN(ref.Name, ref.Qualifier), h.control.PolicyOf(ref)
 }
 
-// named is a resource that is named by its ARN, which may be a function's.
+// named is a resource that is named by its ARN, in the one form that policies have
+// for it.
 func (h *Handler) named(arn string) (string, string) {
 	if strings.Contains(arn, ":function:") {
 		return h.functionARN(arn, "")
+	}
+	if _, uuid, ok := strings.Cut(arn, ":event-source-mapping:"); ok {
+		return h.scope.MappingARN(strings.ToLower(uuid)), "" // its digits may be written in either case
 	}
 	return h.layerARN(arn, ""), ""
 }

@@ -1,7 +1,6 @@
 package lambda
 
 import (
-	"encoding/json"
 	"maps"
 	"net/http"
 
@@ -42,9 +41,10 @@ func (h *Handler) mappedFunctions(r *http.Request, route awsapi.Route, body []by
 			arns = append(arns, view.FunctionARN)
 		}
 	}
-	var in map[string]json.RawMessage
-	var name string
-	if namesFunction(route.Operation.Name) && json.Unmarshal(body, &in) == nil && json.Unmarshal(in["FunctionName"], &name) == nil {
+	if !namesFunction(route.Operation.Name) {
+		return arns
+	}
+	if name, ok := functionNamed(body); ok {
 		arn, _ := h.functionARN(name, "")
 		arns = append(arns, arn)
 	}

@@ -50,9 +50,13 @@ func TestFunctionsMayDoNothingByDefault(t *testing.T) {
 		{"POST", "/2021-11-15/functions/f/response-streaming-invocations", "{}", "lambda:InvokeFunction", functionARN + "f"},
 		{"DELETE", functions + "/" + functionARN + "f", "", "lambda:DeleteFunction", functionARN + "f"},
 		{"POST", functions, `{"FunctionName":"new"}`, "lambda:CreateFunction", functionARN + "new"},
+		{"POST", functions, `{"FunctionName":"new","functionname":"other"}`, "lambda:CreateFunction", functionARN + "new"},
+		{"POST", functions, `{"FunctionName":"other","FunctionName":"new"}`, "lambda:CreateFunction", functionARN + "new"},
+		{"POST", functions, `{"functionName":"other"}`, "lambda:CreateFunction", "*"},
 		{"POST", functions, `{"FunctionName":`, "lambda:CreateFunction", "*"},
 		{"GET", "/2018-10-31/layers/l/versions/1", "", "lambda:GetLayerVersion", "arn:aws:lambda:us-east-1:111111111111:layer:l:1"},
 		{"GET", "/2018-10-31/layers?find=LayerVersion&Arn=x", "", "lambda:GetLayerVersion", "*"},
+		{"GET", "/2017-03-31/tags/arn:aws-cn:lambda:us-east-1:111111111111:event-source-mapping:AB", "", "lambda:ListTags", "arn:aws:lambda:us-east-1:111111111111:event-source-mapping:ab"},
 		{"DELETE", "/2015-03-31/event-source-mappings/u", "", "lambda:DeleteEventSourceMapping", "arn:aws:lambda:us-east-1:111111111111:event-source-mapping:u"},
 	} {
 		r := newRequest(test.method, test.target, strings.NewReader(test.body)).WithContext(inside)

@@ -1,0 +1,70 @@
+package lambda_test
+
+import (
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
+
+	"thaw/internal/control"
+)
+
+// TestObjectsNeedTheCallersPermission: the server's credentials for S3 are not lent
+// to whoever may make functions.
+func TestObjectsNeedTheCallersPermission(t *testing.T) {
+	_, client := guest(t, "ann", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["lambda:*","iam:PassRole"],"Resource":"*"},`+
+		`{"Effect":"Allow","Action":["s3:GetObject","s3:GetObjectVersion"],"Resource":"arn:aws:s3:::mine/*"}]}`)
+	ctx := t.Context()
+	for _, row := range []struct {
+		bucket, code, message string
+		version               *string
+	}{
+		{"mine", "InvalidParameterValueException", "This server cannot fetch objects from S3: it was started without --s3-endpoint. " +
+			"Please provide ZipFile instead of S3Bucket and S3Key.", nil},
+		{"others", "AccessDeniedException", "Your access has been denied by S3, please make sure your request credentials have permission to GetObject for others/a/f.zip. " +
+			"S3 Error Code: AccessDenied. S3 Error Message: User: arn:aws:iam::111111111111:user/ann is not authorized to perform: s3:GetObject " +
+			"on resource: arn:aws:s3:::others/a/f.zip because no identity-based policy allows the s3:GetObject action", nil},
+		{"others", "AccessDeniedException", "Your access has been denied by S3, please make sure your request credentials have permission to GetObject for others/a/f.zip. " +
+			"S3 Error Code: AccessDenied. S3 Error Message: User: arn:aws:iam::111111111111:user/ann is not authorized to perform: s3:GetObjectVersion " +
+			"on resource: arn:aws:s3:::others/a/f.zip because no identity-based policy allows the s3:GetObjectVersion action", aws.String("7")},
+	} {
+		key := aws.String("a/f.zip")
+		create := createInput(t, "f")
+		create.Code = &types.FunctionCode{S3Bucket: &row.bucket, S3Key: key, S3ObjectVersion: row.version}
+		_, err := client.CreateFunction(ctx, create)
+		wantAPIError(t, err, row.code, row.message)
+		_, err = client.PublishLayerVersion(ctx, &sdk.PublishLayerVersionInput{LayerName: aws.String("l"),
+			Content: &types.LayerVersionContentInput{S3Bucket: &row.bucket, S3Key: key, S3ObjectVersion: row.version}})
+		wantAPIError(t, err, row.code, row.message)
+		if row.code == "AccessDeniedException" { // where the function is not asked for first
+			_, err = client.UpdateFunctionCode(ctx, &sdk.UpdateFunctionCodeInput{FunctionName: aws.String("f"),
+				S3Bucket: &row.bucket, S3Key: key, S3ObjectVersion: row.version})
+			wantAPIError(t, err, row.code, row.message)
+		}
+	}
+}
+
+// TestSigningConfigsAreGivenByWhoMay: to give a function a configuration is asked
+// for both of them.
+func TestSigningConfigsAreGivenByWhoMay(t *testing.T) {
+	s, client := guest(t, "ann", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["lambda:*","iam:PassRole"],"Resource":"*"},`+
+		`{"Effect":"Deny","Action":"lambda:PutFunctionCodeSigningConfig","Resource":"arn:aws:lambda:*:*:code-signing-config:*"}]}`)
+	ctx := t.Context()
+	config, err := s.control.CreateSigningConfig(ctx, control.SigningSettings{Publishers: []string{"arn:aws:signer:us-east-1:111111111111:/signing-profiles/p"}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	denied := "User: arn:aws:iam::111111111111:user/ann is not authorized to perform: lambda:PutFunctionCodeSigningConfig on resource: " +
+		config.ARN + " with an explicit deny in an identity-based policy"
+	create := createInput(t, "f")
+	create.CodeSigningConfigArn = &config.ARN
+	_, err = client.CreateFunction(ctx, create)
+	wantAPIError(t, err, "AccessDeniedException", denied)
+	_, err = client.PutFunctionCodeSigningConfig(ctx, &sdk.PutFunctionCodeSigningConfigInput{FunctionName: aws.String("f"), CodeSigningConfigArn: &config.ARN})
+	wantAPIError(t, err, "AccessDeniedException", denied)
+	create.CodeSigningConfigArn = nil
+	if _, err := client.CreateFunction(ctx, create); err != nil {
+		t.Errorf("a function without one: %v", err)
+	}
+}
