@@ -37,6 +37,7 @@ type Config struct {
 	Networking         networking
 	Logging            logging
 	Sourcing           sourcing
+	Delivering         delivering
 	StopGrace          time.Duration
 	Settle             time.Duration
 
@@ -116,6 +117,7 @@ socket that a service manager has opened (LISTEN_FDS) is taken instead of
 	c.Networking.flags(cmd)
 	c.Logging.flags(cmd)
 	c.Sourcing.flags(cmd)
+	c.Delivering.flags(cmd)
 	durationFlag(cmd, &c.StopGrace, "stop-grace", defaultStopGrace, time.Millisecond, time.Hour, "how long running invocations may go on when the server is told to stop")
 	durationFlag(cmd, &c.Settle, "settle", 0, 0, maxSettle, "how long a change of a function is shown as in progress at least; the service takes seconds")
 	f.StringVar(&c.LogLevel, "log-level", "info", "what the server logs: debug, info, warn or error")
@@ -156,6 +158,9 @@ func (c *Config) check() error {
 		return err
 	}
 	if err := c.Sourcing.check(); err != nil {
+		return err
+	}
+	if err := c.Delivering.check(); err != nil {
 		return err
 	}
 	if c.Data == "" || c.Runtimes == "" {

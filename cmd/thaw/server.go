@@ -26,6 +26,7 @@ import (
 	"thaw/internal/lambda"
 	"thaw/internal/pool"
 	"thaw/internal/runtimes"
+	"thaw/internal/s3"
 	"thaw/internal/sandbox"
 	"thaw/internal/sandbox/native"
 	"thaw/internal/sigv4"
@@ -60,6 +61,7 @@ type server struct {
 	pools    *pool.Pools
 	spans    *otlp.Exporter // nil: nobody wants them
 	control  *control.Control
+	s3       *s3.Client // nil: there is none
 	http     *http.Server
 	// following ends when the server begins to end.
 	following    context.Context
@@ -136,7 +138,7 @@ func (s *server) announce(address net.Addr) error {
 	if err := file.write(c.Data); err != nil {
 		return fmt.Errorf("write %s: %w", serverFileName, err)
 	}
-	s.logger.Info("ready", "address", file.Address, "data", c.Data, "auth", c.Auth, "functions", len(s.catalog.Functions()))
+	s.logger.Info("ready", "address", file.Address, "data", c.Data, "auth", c.Auth, "functions", len(s.catalog.List()))
 	return notifyManager("READY=1")
 }
 

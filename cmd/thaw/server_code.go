@@ -24,7 +24,7 @@ const maxStorageMiB = 1 << 30
 
 func (c *sourcing) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&c.Endpoint, "s3-endpoint", "",
-		"`URL` of the S3, or what is compatible with it, from which code and layers are fetched, by the standard AWS variables and profiles (default none)")
+		"`URL` of the S3, or what is compatible with it, from which code and layers are fetched and to which records of failures go, by the standard AWS variables and profiles (default none)")
 	cmd.Flags().StringVar(&c.Region, "s3-region", "", "region of that S3 (default $AWS_REGION, the profile's, or --region)")
 	numberFlag(cmd, &c.StorageMiB, "code-storage", int(control.DefaultQuotas.CodeStorage>>20), 1, maxStorageMiB,
 		"MiB of zipped code that all versions of functions and layers may have in sum")
@@ -44,15 +44,23 @@ func (c *sourcing) check() error {
 }
 
 // objects is what fetches code from S3; nil if nothing is to be fetched.
-// Credentials are looked for when the first object is: a profile may change.
 func (s *server) objects(ctx context.Context) (control.Objects, error) {
+	if err := s.openObjects(ctx); err != nil || s.s3 == nil {
+		return nil, err
+	}
+	return s.s3, nil
+}
+
+// openObjects opens the client of S3, if there is one to be. Credentials are looked
+// for when the first object is fetched: a profile may change.
+func (s *server) openObjects(ctx context.Context) error {
 	c := s.config.Sourcing
 	if c.Endpoint == "" {
-		return nil, nil
+		return nil
 	}
 	standard, err := awsconfig.LoadDefaultConfig(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("read the AWS configuration for --s3-endpoint: %w", err)
+		return fmt.Errorf("read the AWS configuration for --s3-endpoint: %w", err)
 	}
 	region := c.Region
 	if region == "" {
@@ -61,13 +69,13 @@ func (s *server) objects(ctx context.Context) (control.Objects, error) {
 	if region == "" {
 		region = s.config.Scope.Region
 	}
-	client, err := s3.Open(s3.Options{
+	s.s3, err = s3.Open(s3.Options{
 		Endpoint: c.Endpoint, Region: region, Credentials: standard.Credentials, Dir: filepath.Join(s.config.Data, "incoming"),
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	s.onClose(ignoringContext(client.Close))
+	s.onClose(ignoringContext(s.s3.Close))
 	s.logger.Info("code is fetched from S3, too", "endpoint", c.Endpoint, "region", region)
-	return client, nil
+	return nil
 }

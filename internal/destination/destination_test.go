@@ -356,7 +356,7 @@ func TestUnreachable(t *testing.T) {
 func TestNoEndpoint(t *testing.T) {
 	s := destination.New(destination.Options{Scope: scope})
 	for arn, want := range map[string]string{
-		queueARN: "--endpoint sqs=URL", elsewhere: "of another account or region", topicARN: "--endpoint sns=URL", busARN: "--endpoint events=URL",
+		queueARN: "--sqs-endpoint URL", elsewhere: "of another account or region", topicARN: "--sns-endpoint URL", busARN: "--events-endpoint URL",
 		functionARN: "not on this server",
 	} {
 		if err := s.Deliver(t.Context(), delivery(arn)); !errors.Is(err, async.ErrUndeliverable) || !strings.Contains(err.Error(), want) {

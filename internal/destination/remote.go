@@ -71,7 +71,7 @@ func newRemote(e Endpoints, credentials aws.CredentialsProvider, client aws.HTTP
 
 // noEndpoint is the error for a service that the operator has named no address of.
 func noEndpoint(t target, what, service string) error {
-	return undeliverable("%s is not on this server, and it knows no other place: start it with --endpoint %s=URL (or =%s)", what, service, Amazon)
+	return undeliverable("%s is not on this server, and it knows no other place: start it with --%s-endpoint URL", what, service)
 }
 
 func (s *Sender) sendToQueue(ctx context.Context, t target, d async.Delivery) error {
