@@ -3,6 +3,8 @@ package lambda
 import (
 	"errors"
 	"net/http"
+	"slices"
+	"strings"
 
 	model "thaw/internal/awsapi/gen/lambda"
 	"thaw/internal/iam"
@@ -33,7 +35,11 @@ func (h *Handler) authoriseObject(r *http.Request, c iam.Caller, input any) erro
 	if version != nil {
 		action = "s3:GetObjectVersion"
 	}
-	err := h.ask(r, c, iam.Question{Action: action, Resource: "arn:" + h.scope.Partition + ":s3:::" + *bucket + "/" + *key})
+	q := iam.Question{Action: action, Resource: "arn:" + h.scope.Partition + ":s3:::" + *bucket + "/" + *key}
+	err := h.ask(r, c, q)
+	if err == nil && leadsElsewhere(*key) {
+		err = iam.Denied(c, q.Action, q.Resource)
+	}
 	denied, ok := errors.AsType[*lambda.Error](err)
 	if !ok || denied.Code != lambda.CodeAccessDenied {
 		return err
@@ -41,6 +47,12 @@ func (h *Handler) authoriseObject(r *http.Request, c iam.Caller, input any) erro
 	return lambda.Errorf(lambda.CodeAccessDenied,
 		"Your access has been denied by S3, please make sure your request credentials have permission to GetObject for %s/%s. "+
 			"S3 Error Code: AccessDenied. S3 Error Message: %s", *bucket, *key, denied.Message)
+}
+
+// leadsElsewhere tells a key that a service which keeps objects as files may take
+// for another one, of another bucket even: no policy can be held against it.
+func leadsElsewhere(key string) bool {
+	return slices.ContainsFunc(strings.Split(key, "/"), func(part string) bool { return part == "." || part == ".." })
 }
 
 // authoriseSigning asks whether a caller may give a function the code signing

@@ -1,11 +1,13 @@
 package lambda_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
+	"github.com/aws/smithy-go"
 
 	"thaw/internal/control"
 )
@@ -41,6 +43,21 @@ func TestObjectsNeedTheCallersPermission(t *testing.T) {
 			_, err = client.UpdateFunctionCode(ctx, &sdk.UpdateFunctionCodeInput{FunctionName: aws.String("f"),
 				S3Bucket: &row.bucket, S3Key: key, S3ObjectVersion: row.version})
 			wantAPIError(t, err, row.code, row.message)
+		}
+	}
+}
+
+// TestKeysThatLeadElsewhere: a pattern of keys says nothing of what "..", as a file's
+// name, leads to.
+func TestKeysThatLeadElsewhere(t *testing.T) {
+	_, client := guest(t, "ann", allow(`"*"`, `"*"`))
+	for key, refused := range map[string]bool{"../others/f.zip": true, "a/../../others/f.zip": true, "a/./f.zip": true, "a/..": true,
+		"a..b/...": false, ".f.zip": false, "a//f.zip": false} {
+		_, err := client.PublishLayerVersion(t.Context(), &sdk.PublishLayerVersionInput{LayerName: aws.String("l"),
+			Content: &types.LayerVersionContentInput{S3Bucket: aws.String("mine"), S3Key: &key}})
+		var told smithy.APIError
+		if !errors.As(err, &told) || (told.ErrorCode() == "AccessDeniedException") != refused {
+			t.Errorf("%s: %v, want refused: %v", key, err, refused)
 		}
 	}
 }
