@@ -90,7 +90,7 @@ fresh:
 generate:
 	@tools/prerequisites.sh generate
 	@tools/venv.sh build/venv
-	for service in cloudwatch lambda logs; do \
+	for service in cloudwatch lambda logs sqs; do \
 		PATH=$(CURDIR)/build/venv/bin:$$PATH go run ./tools/awsapigen -wheel "$$(tools/awsapigen/fetch.sh build/model)" \
 			-overlay tools/awsapigen/$$service.json -out internal/awsapi/gen/$$service || exit 1; \
 	done

@@ -215,7 +215,13 @@ func (e *emitter) faults() string {
 			f.Status = 500
 		}
 		if s.Error != nil {
-			f.Status, f.query = s.Error.HTTPStatusCode, s.Error.Code
+			f.Status, f.Query = s.Error.HTTPStatusCode, s.Error.Code
+		}
+		if q, ok := e.query[name]; ok {
+			f.Query = q.Code
+			if q.Status != 0 {
+				f.Status = q.Status
+			}
 		}
 		if s.member("Message") != nil {
 			f.MessageKey = "Message"
@@ -230,8 +236,8 @@ func (e *emitter) faults() string {
 		if f.Plain {
 			b.WriteString(", Plain: true")
 		}
-		if f.query != "" && f.query != name {
-			fmt.Fprintf(&b, ", Query: %q", f.query)
+		if f.Query != "" && f.Query != name {
+			fmt.Fprintf(&b, ", Query: %q", f.Query)
 		}
 		b.WriteString("},\n")
 	}

@@ -19,7 +19,7 @@ func TestGeneratedCodeIsCurrent(t *testing.T) {
 		missing(t, "no model in build/model: tools/awsapigen/fetch.sh build/model fetches it")
 	}
 	wheel := pinned(t, wheels)
-	for _, service := range []string{"cloudwatch", "lambda", "logs"} {
+	for _, service := range []string{"cloudwatch", "lambda", "logs", "sqs"} {
 		t.Run(service, func(t *testing.T) { current(t, wheel, service) })
 	}
 }
@@ -91,6 +91,8 @@ func TestOverlayShrinks(t *testing.T) {
 		{"an operation that is there", overlay{Operations: map[string]*operation{"Get": {}}}, "operation Get now"},
 		{"a shape that is there", overlay{Shapes: map[string]*shape{"Names": {}}}, "shape Names now"},
 		{"an error that is there", overlay{Faults: map[string]fault{"GoneException": {}}}, "error GoneException now"},
+		{"a code of awsQuery", overlay{Query: map[string]queryFault{"GoneException": {Code: "Gone"}}}, ""},
+		{"a code of awsQuery for nothing", overlay{Query: map[string]queryFault{"Names": {Code: "Gone"}}}, "no such error"},
 		{"another status", overlay{Status: map[string]int{"Get": 204}}, ""},
 		{"the same status", overlay{Status: map[string]int{"Get": 200}}, "status 200 for Get now"},
 		{"status of nothing", overlay{Status: map[string]int{"None": 204}}, "no such operation"},

@@ -28,6 +28,7 @@ type model struct {
 	source string // "botocore 1.43.127"
 	name   string // of the package: "lambda"
 	extra  map[string]fault
+	query  map[string]queryFault
 }
 
 type operation struct {

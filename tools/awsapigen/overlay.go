@@ -18,6 +18,8 @@ type overlay struct {
 	Shapes     map[string]*shape     `json:"shapes"`
 	// Faults are errors that clients see and the model does not name.
 	Faults map[string]fault `json:"faults"`
+	// Query is what awsQuery had for errors of a model that tells it no more.
+	Query map[string]queryFault `json:"query"`
 	// Status replaces the status of success.
 	Status map[string]int `json:"status"`
 	// Sparse names lists whose elements may be null.
@@ -45,8 +47,14 @@ type fault struct {
 	Status     int    `json:"status"`
 	MessageKey string `json:"messageKey"`
 	Plain      bool   `json:"plain"`
+	// Query is the code of awsQuery, if it is another than the name.
+	Query string `json:"query"`
+}
 
-	query string // the model's code of awsQuery, if it has one
+// queryFault is what awsQuery had for an error that the model names.
+type queryFault struct {
+	Code   string `json:"code"`   // empty: its name
+	Status int    `json:"status"` // 0: the model's
 }
 
 func readOverlay(path string) (*overlay, error) {
@@ -97,7 +105,16 @@ func (m *model) mergeFaults(o *overlay) error {
 			return fmt.Errorf("the model has error %s now: remove it here", name)
 		}
 	}
-	m.extra = o.Faults
+	for name := range o.Query {
+		s := m.Shapes[name]
+		if s == nil || !s.Exception {
+			return fmt.Errorf("awsQuery's error %s: the model has no such error", name)
+		}
+		if s.Error != nil {
+			return fmt.Errorf("the model tells what awsQuery has for %s now: remove it here", name)
+		}
+	}
+	m.extra, m.query = o.Faults, o.Query
 	return nil
 }
 
