@@ -7,6 +7,7 @@ import (
 
 	"thaw/internal/async"
 	"thaw/internal/destination"
+	"thaw/internal/environment"
 	"thaw/internal/iam"
 	"thaw/internal/lambda"
 )
@@ -35,14 +36,26 @@ func TestMayDeliver(t *testing.T) {
 	}
 	s := &server{config: Config{Scope: scope}}
 	s.guests = &guests{server: s, access: access}
-	d := async.Delivery{Function: lambda.Ref{Name: "f"}, Role: "arn:aws:iam::000000000000:role/r"}
+	d := async.Delivery{Function: lambda.Ref{Name: "hello"}, Role: "arn:aws:iam::000000000000:role/r"}
 	if err := s.mayDeliver(d, "sqs:SendMessage", "arn:aws:sqs:us-east-1:000000000000:q"); err != nil {
 		t.Errorf("error %v", err)
 	}
 	err = s.mayDeliver(d, "sns:Publish", "arn:aws:sns:us-east-1:000000000000:t")
 	told, ok := errors.AsType[*lambda.Error](err)
-	if !ok || told.Code != lambda.CodeAccessDenied || !strings.Contains(told.Message, "arn:aws:sts::000000000000:assumed-role/r/f is not authorized") ||
+	if !ok || told.Code != lambda.CodeAccessDenied || !strings.Contains(told.Message, "arn:aws:sts::000000000000:assumed-role/r/hello is not authorized") ||
 		!strings.Contains(err.Error(), "--function-allow sns:Publish") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// TestSessionName: the names of sessions have two letters at least.
+func TestSessionName(t *testing.T) {
+	s := &server{config: Config{Scope: lambda.DefaultScope}}
+	g := &guests{server: s}
+	for function, want := range map[string]string{"a": "a@lambda_function", "ab": "ab", "hello": "hello"} {
+		session := g.session(environment.Resident{Function: function, Version: &lambda.Version{Role: "arn:aws:iam::000000000000:role/path/r"}})
+		if session.ARN != "arn:aws:sts::000000000000:assumed-role/r/"+want {
+			t.Errorf("%s: %s", function, session.ARN)
+		}
 	}
 }

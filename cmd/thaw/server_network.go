@@ -201,9 +201,18 @@ func (g *guests) session(r environment.Resident) iam.Session {
 		account = parts[4]
 	}
 	return iam.Session{
-		ARN:       "arn:" + scope.Partition + ":sts::" + account + ":assumed-role/" + role + "/" + r.Function,
+		ARN:       "arn:" + scope.Partition + ":sts::" + account + ":assumed-role/" + role + "/" + sessionName(r.Function),
 		Role:      r.Version.Role,
 		Function:  scope.FunctionARN(r.Function, ""),
 		StartedAt: time.Now(),
 	}
+}
+
+// sessionName is the function's name; one of a single letter is too short for the
+// name of a session and gets the service's suffix.
+func sessionName(function string) string {
+	if len(function) == 1 {
+		return function + "@lambda_function"
+	}
+	return function
 }
