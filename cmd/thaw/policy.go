@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"thaw/internal/iam"
+	"thaw/internal/iam/policy"
 )
 
 // maxPolicyFile bounds what is read of a file that may be anything, in bytes.
@@ -51,6 +52,11 @@ func (n *newPolicy) read(user string) (*iam.NamedPolicy, error) {
 	text, err := io.ReadAll(io.LimitReader(f, maxPolicyFile))
 	if err != nil {
 		return nil, err
+	}
+	if p, err := policy.Parse(string(text), policy.Identity); err == nil { // what cannot be read is refused when it is set
+		if err := p.CheckResources(); err != nil {
+			return nil, fmt.Errorf("%s: %w", n.file, err)
+		}
 	}
 	name := filepath.Base(n.file)
 	return n.named(strings.TrimSuffix(name, filepath.Ext(name)), string(text)), nil

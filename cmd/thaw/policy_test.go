@@ -28,7 +28,8 @@ func TestPoliciesOfUsers(t *testing.T) {
 	const document = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"lambda:*","Resource":"*"}]}`
 	file := filepath.Join(t.TempDir(), "deploy.json")
 	broken := filepath.Join(t.TempDir(), "broken.json")
-	for path, text := range map[string]string{file: document + "\n", broken: "{}"} {
+	named := filepath.Join(t.TempDir(), "named.json")
+	for path, text := range map[string]string{file: document + "\n", broken: "{}", named: strings.ReplaceAll(document, `"*"`, `"f"`)} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -52,6 +53,7 @@ func TestPoliciesOfUsers(t *testing.T) {
 		{"policy put --user ci --read-only " + file, exitUsage, "", "exclude one another"},
 		{"policy put --user administrator --read-only", exitUsage, "", "may do everything"},
 		{"policy put --user ci " + broken, exitLocal, "", "Statement is missing"},
+		{"policy put --user ci " + named, exitLocal, "", `statement 1: Resource f must be in ARN format or "*"`},
 		{"keys add --user new", exitOK, "export AWS_ACCESS_KEY_ID", "may do nothing yet"},
 		{"keys add --user ci", exitOK, "export AWS_ACCESS_KEY_ID", ""},
 		{"keys add --user new --policy " + file, exitOK, "export AWS_ACCESS_KEY_ID", ""},

@@ -12,14 +12,37 @@ import (
 	"thaw/internal/lambda"
 )
 
+// ownLog is what an execution role needs for the function's log, in the policies of
+// the provider that are for one kind of function each.
+const ownLog = `"logs:CreateLogGroup","logs:CreateLogStream","logs:PutLogEvents"`
+
 // builtIn are policies of the provider that tools attach to the roles of
-// functions, by the end of their ARNs, with what they mean here.
+// functions, by the end of their ARNs, with what they mean here. What they say of
+// services that are not here counts where functions use those through this server.
 var builtIn = [...]catalog.Document{
 	{Name: "AdministratorAccess", Text: FullAccess},
 	{Name: "AWSLambda_FullAccess", Text: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["lambda:*","logs:Describe*","logs:Get*","logs:FilterLogEvents","logs:StartLiveTail","iam:GetRole","iam:GetRolePolicy","iam:ListAttachedRolePolicies","iam:ListRolePolicies","iam:ListRoles"],"Resource":"*"},{"Effect":"Allow","Action":"iam:PassRole","Resource":"*","Condition":{"StringEquals":{"iam:PassedToService":"lambda.amazonaws.com"}}}]}`},
 	{Name: "AWSLambda_ReadOnlyAccess", Text: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["lambda:Get*","lambda:List*","logs:Describe*","logs:Get*","logs:FilterLogEvents","logs:StartLiveTail","iam:GetRole","iam:GetRolePolicy","iam:ListAttachedRolePolicies","iam:ListRolePolicies","iam:ListRoles"],"Resource":"*"}]}`},
-	{Name: "service-role/AWSLambdaBasicExecutionRole", Text: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["logs:CreateLogGroup","logs:CreateLogStream","logs:PutLogEvents"],"Resource":"*"}]}`},
-	{Name: "service-role/AWSLambdaRole", Text: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"lambda:InvokeFunction","Resource":"*"}]}`},
+	{Name: "AWSXRayDaemonWriteAccess", Text: allowAll(`"xray:PutTraceSegments","xray:PutTelemetryRecords","xray:GetSamplingRules","xray:GetSamplingTargets","xray:GetSamplingStatisticSummaries"`)},
+	{Name: "AmazonS3FullAccess", Text: allowAll(`"s3:*"`)},
+	{Name: "AmazonS3ReadOnlyAccess", Text: allowAll(`"s3:Get*","s3:List*","s3:Describe*"`)},
+	{Name: "AmazonSNSFullAccess", Text: allowAll(`"sns:*"`)},
+	{Name: "AmazonSQSFullAccess", Text: allowAll(`"sqs:*"`)},
+	{Name: "CloudWatchLambdaInsightsExecutionRolePolicy", Text: allowAll(ownLog)},
+	{Name: "CloudWatchLogsFullAccess", Text: allowAll(`"logs:*"`)},
+	{Name: "CloudWatchLogsReadOnlyAccess", Text: allowAll(`"logs:Describe*","logs:Get*","logs:List*","logs:FilterLogEvents","logs:StartLiveTail","logs:StopLiveTail"`)},
+	{Name: "service-role/AWSLambdaBasicExecutionRole", Text: allowAll(ownLog)},
+	{Name: "service-role/AWSLambdaDynamoDBExecutionRole", Text: allowAll(`"dynamodb:DescribeStream","dynamodb:GetRecords","dynamodb:GetShardIterator","dynamodb:ListStreams",` + ownLog)},
+	{Name: "service-role/AWSLambdaKinesisExecutionRole", Text: allowAll(`"kinesis:DescribeStream","kinesis:DescribeStreamSummary","kinesis:GetRecords","kinesis:GetShardIterator","kinesis:ListShards","kinesis:ListStreams","kinesis:SubscribeToShard",` + ownLog)},
+	{Name: "service-role/AWSLambdaMSKExecutionRole", Text: allowAll(`"kafka:DescribeCluster","kafka:DescribeClusterV2","kafka:GetBootstrapBrokers",` + ownLog)},
+	{Name: "service-role/AWSLambdaRole", Text: allowAll(`"lambda:InvokeFunction"`)},
+	{Name: "service-role/AWSLambdaSQSQueueExecutionRole", Text: allowAll(`"sqs:ReceiveMessage","sqs:DeleteMessage","sqs:GetQueueAttributes",` + ownLog)},
+	{Name: "service-role/AWSLambdaVPCAccessExecutionRole", Text: allowAll(ownLog)},
+}
+
+// allowAll is a document that allows actions on everything.
+func allowAll(actions string) string {
+	return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":[` + actions + `],"Resource":"*"}]}`
 }
 
 // BuiltIn finds a policy of the provider by its ARN.

@@ -247,8 +247,12 @@ func (d *Directory) check(text string, kind policy.Kind, limit int) error {
 		return lambda.Errorf(CodeLimitExceeded, "Cannot exceed quota for PolicySize: %d", limit)
 	}
 	p, err := policy.Parse(text, kind)
-	if err == nil && len(p.Statements) == 0 {
+	switch {
+	case err != nil:
+	case len(p.Statements) == 0:
 		err = errors.New("it has no statements")
+	case kind == policy.Identity:
+		err = p.CheckResources()
 	}
 	if err != nil {
 		return lambda.Errorf(CodeMalformedPolicyDocument, "The policy is malformed: %v.", err)

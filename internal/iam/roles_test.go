@@ -9,6 +9,7 @@ import (
 
 	"thaw/internal/catalog"
 	"thaw/internal/iam"
+	"thaw/internal/iam/policy"
 	"thaw/internal/lambda"
 	"thaw/internal/store/memory"
 	"thaw/internal/vault"
@@ -226,9 +227,11 @@ func TestRulesOfTheDirectory(t *testing.T) {
 	o.do("no trust policy", iam.CodeMalformedPolicyDocument, err)
 	_, err = o.CreateRole(ctx, catalog.Role{Name: "b", Path: "/", Trust: strings.Repeat(" ", 5000)})
 	o.do("a large trust policy", iam.CodeLimitExceeded, err)
+	o.do("a policy of a function's name", iam.CodeMalformedPolicyDocument, o.PutRolePolicy(ctx, "worker",
+		catalog.Document{Name: "p", Text: `{"Statement":[{"Effect":"Allow","Action":"lambda:*","Resource":"f"}]}`}))
 	o.do("a policy without statements", iam.CodeMalformedPolicyDocument, o.PutRolePolicy(ctx, "worker", catalog.Document{Name: "p", Text: `{"Statement":[]}`}))
 	o.do("a policy of no role", iam.CodeNoSuchEntity, o.PutRolePolicy(ctx, "none", catalog.Document{Name: "p", Text: everything}))
-	long := strings.Replace(listing, `"*"`, `"`+strings.Repeat("x", 6000)+`"`, 1)
+	long := strings.Replace(listing, `"*"`, `"arn:aws:s3:::`+strings.Repeat("x", 6000)+`"`, 1)
 	o.do("long", "", o.PutRolePolicy(ctx, "worker", catalog.Document{Name: "a", Text: long}))
 	o.do("too long together", iam.CodeLimitExceeded, o.PutRolePolicy(ctx, "worker", catalog.Document{Name: "b", Text: long}))
 	o.do("in its place", "", o.PutRolePolicy(ctx, "worker", catalog.Document{Name: "a", Text: listing}))
@@ -268,4 +271,37 @@ func TestRulesOfTheDirectory(t *testing.T) {
 	o.role("other", trustAccount)
 	o.do("one that trusts others", lambda.CodeInvalidParameterValue, o.CheckPass("arn:aws:iam::111111111111:role/other"))
 	o.do("one that trusts", "", o.CheckPass("arn:aws:iam::111111111111:role/worker"))
+}
+
+// TestBuiltInPolicies: those that deployment tools attach to functions' roles can be
+// attached, and say what they are for.
+func TestBuiltInPolicies(t *testing.T) {
+	for name, action := range map[string]string{
+		"AdministratorAccess": "lambda:DeleteFunction", "AWSLambda_FullAccess": "lambda:DeleteFunction", "AWSLambda_ReadOnlyAccess": "lambda:GetFunction",
+		"AWSXRayDaemonWriteAccess": "xray:PutTraceSegments", "AmazonS3FullAccess": "s3:PutObject", "AmazonS3ReadOnlyAccess": "s3:GetObject",
+		"AmazonSNSFullAccess": "sns:Publish", "AmazonSQSFullAccess": "sqs:SendMessage", "CloudWatchLambdaInsightsExecutionRolePolicy": "logs:PutLogEvents",
+		"CloudWatchLogsFullAccess": "logs:DeleteLogGroup", "CloudWatchLogsReadOnlyAccess": "logs:FilterLogEvents",
+		"service-role/AWSLambdaBasicExecutionRole":    "logs:PutLogEvents",
+		"service-role/AWSLambdaDynamoDBExecutionRole": "dynamodb:GetRecords", "service-role/AWSLambdaKinesisExecutionRole": "kinesis:GetRecords",
+		"service-role/AWSLambdaMSKExecutionRole": "kafka:GetBootstrapBrokers", "service-role/AWSLambdaRole": "lambda:InvokeFunction",
+		"service-role/AWSLambdaSQSQueueExecutionRole": "sqs:ReceiveMessage", "service-role/AWSLambdaVPCAccessExecutionRole": "logs:PutLogEvents",
+	} {
+		document, ok := iam.BuiltIn("arn:aws:iam::aws:policy/"+name, "aws")
+		if !ok {
+			t.Errorf("%s is not there", name)
+			continue
+		}
+		p, err := policy.Parse(document.Text, policy.Identity)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		r := policy.Request{By: policy.Principal{Account: "1"}, Account: "1", Action: action, Resource: "arn:aws:any"}
+		verdict := policy.Evaluate(r, policy.Set{Identity: []*policy.Policy{p}})
+		r.Action = "sts:AssumeRole"
+		other := policy.Evaluate(r, policy.Set{Identity: []*policy.Policy{p}})
+		if verdict != policy.Allowed || (other == policy.Allowed) != (name == "AdministratorAccess") {
+			t.Errorf("%s: verdict %v on %s, %v on another action", name, verdict, action, other)
+		}
+	}
 }

@@ -278,3 +278,22 @@ func scalar(raw json.RawMessage) (s string, err error) {
 
 // Resources are the patterns of what a statement is about, or is not about.
 func (s *Statement) Resources() []string { return s.resources.list }
+
+// CheckResources refuses patterns that no ARN is of, which are its writer's mistakes:
+// a function's name above all. It is apart from Parse, so that a document which was
+// kept before is read all the same.
+func (p *Policy) CheckResources() error {
+	for i := range p.Statements {
+		for _, pattern := range p.Statements[i].resources.list {
+			lead, begin := pattern, "arn:"
+			if at := strings.IndexAny(pattern, "*?$"); at >= 0 {
+				lead = pattern[:at]
+				begin = begin[:min(at, len(begin))]
+			}
+			if !strings.HasPrefix(lead, begin) {
+				return fmt.Errorf(`statement %d: Resource %s must be in ARN format or "*"`, i+1, pattern)
+			}
+		}
+	}
+	return nil
+}

@@ -57,6 +57,21 @@ func TestRefusedDocuments(t *testing.T) {
 	}
 }
 
+// TestCheckResources: what no ARN can be of is a mistake.
+func TestCheckResources(t *testing.T) {
+	for pattern, good := range map[string]bool{
+		"*": true, fn: true, "arn:*": true, "arn:aws:s3:::b/*": true, "a*:function:f": true, "?rn:aws:x": true, "${aws:username}": true, "arn:${aws:username}": true,
+		"f": false, "my-function": false, "f*": false, "ARN:aws:lambda:us-east-1:111111111111:function:f": false, "arn": false, "": false, "function:${aws:username}": false,
+	} {
+		for _, member := range []string{"Resource", "NotResource"} {
+			p := parse(t, policy.Identity, `{"Effect":"Allow","Action":"*","Resource":"*"}`, `{"Effect":"Allow","Action":"*","`+member+`":["*","`+pattern+`"]}`)
+			if err := p.CheckResources(); (err == nil) != good || err != nil && !strings.HasPrefix(err.Error(), "statement 2: Resource "+pattern+" must") {
+				t.Errorf("%s %q: %v", member, pattern, err)
+			}
+		}
+	}
+}
+
 // FuzzParse: a document that is taken can be evaluated, and a denial of
 // everything that is added to it is never overruled.
 func FuzzParse(f *testing.F) {
