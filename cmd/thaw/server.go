@@ -344,7 +344,7 @@ func (s *server) openPools(ctx context.Context) error {
 
 // newEnvironment makes an environment for a version: its code unpacked, its
 // runtime found.
-func (s *server) newEnvironment(ctx context.Context, function string, v *lambda.Version) (pool.Environment, error) {
+func (s *server) newEnvironment(ctx context.Context, function string, v *lambda.Version, initType string) (pool.Environment, error) {
 	rt, err := s.runtimes.Resolve(v.Runtime)
 	if missing := new(runtimes.NotInstalledError); errors.As(err, &missing) {
 		return nil, lambda.Errorf(lambda.CodeInvalidRuntime, "%s", missing.Error())
@@ -356,7 +356,7 @@ func (s *server) newEnvironment(ctx context.Context, function string, v *lambda.
 		return nil, err
 	}
 	opts := environment.Options{
-		Function: function, Version: v, Scope: s.config.Scope, Runtime: rt, CodeRoot: held.root, Layers: held.layers,
+		Function: function, Version: v, Scope: s.config.Scope, Runtime: rt, CodeRoot: held.root, Layers: held.layers, InitType: initType,
 		Driver: s.driver, Inside: s.guests, Logs: s.logs, OldLogStyle: s.config.Logging.OldStyle, Account: s.usage.Counter(function), Logger: s.logger,
 	}
 	traced := s.traced(&opts)

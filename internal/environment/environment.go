@@ -115,6 +115,16 @@ func (e *Environment) State() State {
 	return e.state
 }
 
+// Ready tells that an invocation would begin at once: nothing has ended since the
+// init, and none is needed.
+func (e *Environment) Ready() bool {
+	if state := e.State(); state != Idle && state != Frozen {
+		return false
+	}
+	l := e.life.Load()
+	return l != nil && !l.dead()
+}
+
 // to takes one step of the transition table.
 func (e *Environment) to(ev event) error {
 	e.mu.Lock()

@@ -32,6 +32,7 @@ func (e *env) Init(context.Context) error {
 	}
 	return nil
 }
+func (e *env) Ready() bool                    { return true }
 func (e *env) Freeze() error                  { return nil }
 func (e *env) Shutdown(context.Context) error { return nil }
 
@@ -61,7 +62,7 @@ func open(t *testing.T, e *env) *fixture {
 		t.Fatal(err)
 	}
 	pools := pool.New(pool.Options{
-		New:    func(context.Context, string, *lambda.Version) (pool.Environment, error) { return e, nil },
+		New:    func(context.Context, string, *lambda.Version, string) (pool.Environment, error) { return e, nil },
 		Logger: slog.New(slog.DiscardHandler),
 	})
 	f.pools = pools

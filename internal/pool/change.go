@@ -17,14 +17,17 @@ func (vp *versionPool) adopt(v *lambda.Version) {
 	}
 	same := sameExecution(vp.version, v)
 	if same { // the idle ones serve v; so do the others, which put finds out
-		for _, m := range vp.idle {
+		for _, m := range slices.Concat(vp.idle, vp.provision.ready) {
 			m.version = v
 		}
+	} else {
+		vp.provision.begin()
 	}
 	vp.version = v
 	vp.mu.Unlock()
 	if !same {
 		vp.dropIdle()
+		vp.tend()
 	}
 }
 

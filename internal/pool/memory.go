@@ -41,8 +41,7 @@ func relief(m Memory, reserve int64, idle int) int {
 	}
 }
 
-// watchMemory ends idle environments, those that have been idle for longest
-// first, while the host is short of memory. It returns when ctx ends.
+// watchMemory ends idle environments, those that are worth least first, while the host is short of memory. It returns when ctx ends.
 func (p *Pools) watchMemory(ctx context.Context) {
 	tick := time.NewTicker(memoryInterval)
 	defer tick.Stop()
@@ -74,17 +73,15 @@ func (p *Pools) watchMemory(ctx context.Context) {
 	}
 }
 
-// idle counts the idle environments.
+// idle counts the idle environments that may end.
 func (p *Pools) idle() int {
 	n := 0
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, versions := range p.byName {
-		for _, vp := range versions {
-			vp.mu.Lock()
-			n += len(vp.idle)
-			vp.mu.Unlock()
-		}
+	for vp := range p.all() {
+		vp.mu.Lock()
+		n += len(vp.idle)
+		vp.mu.Unlock()
 	}
 	return n
 }
@@ -100,5 +97,15 @@ func (p *Pools) evictMany(n int) {
 			p.evict()
 			<-turns
 		})
+	}
+}
+
+// evict ends the idle environment that is worth least.
+func (p *Pools) evict() {
+	if m := p.host.victim(); m != nil {
+		p.host.endings(+1)
+		m.pool.end(m)
+		p.host.leave()
+		p.host.endings(-1)
 	}
 }

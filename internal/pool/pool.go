@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"thaw/internal/concurrency"
@@ -20,6 +19,8 @@ import (
 type Environment interface {
 	// Init makes it ready; see environment.Environment.
 	Init(ctx context.Context) error
+	// Ready tells that an invocation would begin at once, without an init.
+	Ready() bool
 	Invoke(ctx context.Context, inv lambda.Invocation, tail bool, watch environment.Watch) (lambda.Result, error)
 	// Freeze stops it if it is still idle.
 	Freeze() error
@@ -28,13 +29,23 @@ type Environment interface {
 
 // Options configures a Pools; zero fields mean the defaults below.
 type Options struct {
-	// New makes an environment in which nothing runs yet.
-	New func(ctx context.Context, function string, v *lambda.Version) (Environment, error)
+	// New makes an environment in which nothing runs yet. initType says why, as
+	// telemetry names it.
+	New func(ctx context.Context, function string, v *lambda.Version, initType string) (Environment, error)
 	// AccountLimit bounds the invocations that run at one time.
 	AccountLimit int
+	// RequestRate is how many invocations a function may begin in a second for each
+	// unit of its concurrency, StartRate how many environments it may start on demand
+	// in ten seconds; less than 0 is no limit.
+	RequestRate int
+	StartRate   int
 	// MaxEnvironments bounds the environments that exist at one time, idle ones
-	// included: beyond it the one idle for longest has to go first.
+	// included: beyond it an idle one has to go first.
 	MaxEnvironments int
+	// HostWait is how long an invocation waits for room on a full host; less than 0
+	// is not at all. MaxWaiting bounds how many wait.
+	HostWait   time.Duration
+	MaxWaiting int
 	// IdleGrace is how long an idle environment stays thawed, KeepAlive how long
 	// it stays at all.
 	IdleGrace time.Duration
@@ -54,6 +65,7 @@ type Options struct {
 
 const (
 	defaultMaxEnvironments = 256
+	defaultHostWait        = time.Second
 	defaultIdleGrace       = 10 * time.Millisecond
 	defaultKeepAlive       = 10 * time.Minute
 	// defaultMaxAge is of the order that the service's documentation names: "every
@@ -69,50 +81,64 @@ const (
 	endGrace = 3 * time.Second
 	// maxWait is how long an invocation waits for an environment at most.
 	maxWait = time.Minute
-	// retryAfter is what a throttled caller is told to wait.
-	retryAfter = time.Second
 )
+
+// withDefaults fills in what is zero.
+func (o Options) withDefaults() Options {
+	number := func(n *int, otherwise int) {
+		if *n == 0 {
+			*n = otherwise
+		}
+	}
+	length := func(d *time.Duration, otherwise time.Duration) {
+		if *d == 0 {
+			*d = otherwise
+		}
+	}
+	number(&o.AccountLimit, lambda.DefaultAccountConcurrency)
+	number(&o.RequestRate, concurrency.DefaultRequests)
+	number(&o.StartRate, concurrency.DefaultStarts)
+	number(&o.MaxEnvironments, defaultMaxEnvironments)
+	number(&o.MaxWaiting, o.MaxEnvironments)
+	length(&o.HostWait, defaultHostWait)
+	length(&o.IdleGrace, defaultIdleGrace)
+	length(&o.KeepAlive, defaultKeepAlive)
+	length(&o.MaxAge, defaultMaxAge)
+	if o.Random == nil {
+		o.Random = rand.Float64
+	}
+	return o
+}
 
 // Pools holds the environments of all function versions.
 type Pools struct {
-	opts Options
-
-	running      atomic.Int64 // permits held
-	environments atomic.Int64 // existing or being started
+	opts      Options
+	epoch     time.Time
+	admission admission
+	host      host
+	preparing chan struct{} // holds one for each environment that is being provisioned
 
 	work      sync.WaitGroup // goroutines: starts, timers, shutdowns
 	endsWatch context.CancelFunc
 
 	mu     sync.Mutex
-	byName map[string]map[string]*versionPool // function, version number
+	byName map[string]*function
 	// retired are the pools of deleted versions in which something still runs.
 	retired map[*versionPool]struct{}
 	closed  bool
-	ending  int           // environments
-	ended   chan struct{} // closed, and made anew, when one of them has ended
 }
 
 // New makes an empty Pools.
 func New(opts Options) *Pools {
-	if opts.AccountLimit <= 0 {
-		opts.AccountLimit = lambda.DefaultAccountConcurrency
+	opts = opts.withDefaults()
+	p := &Pools{
+		opts: opts, epoch: time.Now(), byName: map[string]*function{}, retired: map[*versionPool]struct{}{},
+		host:      host{limit: opts.MaxEnvironments, crowd: leastCrowd},
+		preparing: make(chan struct{}, maxPreparing),
 	}
-	if opts.MaxEnvironments <= 0 {
-		opts.MaxEnvironments = defaultMaxEnvironments
-	}
-	if opts.IdleGrace <= 0 {
-		opts.IdleGrace = defaultIdleGrace
-	}
-	if opts.KeepAlive <= 0 {
-		opts.KeepAlive = defaultKeepAlive
-	}
-	if opts.MaxAge <= 0 {
-		opts.MaxAge = defaultMaxAge
-	}
-	if opts.Random == nil {
-		opts.Random = rand.Float64
-	}
-	p := &Pools{opts: opts, byName: map[string]map[string]*versionPool{}, retired: map[*versionPool]struct{}{}, ended: make(chan struct{})}
+	p.admission.ledger = concurrency.NewLedger(concurrency.Limits{
+		Account: opts.AccountLimit, Requests: max(opts.RequestRate, 0), Starts: max(opts.StartRate, 0),
+	})
 	ctx, cancel := context.WithCancel(context.Background())
 	p.endsWatch = cancel
 	if opts.Memory != nil {
@@ -122,42 +148,33 @@ func New(opts Options) *Pools {
 }
 
 // Acquire takes an environment for one invocation of a version, or answers with
-// the throttle. It waits for a start no longer than ctx lasts.
+// the throttle. On a full host it waits for room, HostWait at most; it waits for a
+// start no longer than ctx lasts.
 func (p *Pools) Acquire(ctx context.Context, function string, v *lambda.Version) (*Lease, error) {
-	if reason := p.permit(); reason != concurrency.Admitted {
-		return nil, throttle(reason)
-	}
+	return p.acquire(ctx, function, v, true)
+}
+
+// TryAcquire is Acquire for events that can come again later: it waits for a
+// start, but not for room, and gives those who wait precedence.
+func (p *Pools) TryAcquire(ctx context.Context, function string, v *lambda.Version) (*Lease, error) {
+	return p.acquire(ctx, function, v, false)
+}
+
+func (p *Pools) acquire(ctx context.Context, function string, v *lambda.Version, patient bool) (*Lease, error) {
 	vp, err := p.versionPool(function, v)
 	if err != nil {
-		p.running.Add(-1)
 		return nil, err
 	}
-	m, err := vp.acquire(ctx, v)
+	permit, err := p.admission.admit(ctx, vp, patient)
 	if err != nil {
-		p.running.Add(-1)
 		return nil, err
 	}
-	return &Lease{member: m}, nil
-}
-
-// permit takes one of the account's permits if there is one.
-func (p *Pools) permit() concurrency.Reason {
-	for {
-		inUse := p.running.Load()
-		reason := concurrency.Admit(concurrency.State{AccountLimit: p.opts.AccountLimit, AccountInUse: int(inUse)})
-		if reason != concurrency.Admitted {
-			return reason
-		}
-		if p.running.CompareAndSwap(inUse, inUse+1) {
-			return concurrency.Admitted
-		}
+	m, err := vp.acquire(ctx, v, patient)
+	if err != nil {
+		p.admission.release(permit)
+		return nil, err
 	}
-}
-
-func throttle(reason concurrency.Reason) *lambda.Error {
-	e := lambda.Errorf(lambda.CodeTooManyRequests, "Rate Exceeded.")
-	e.Reason, e.RetryAfter = string(reason), retryAfter
-	return e
+	return &Lease{member: m, permit: permit}, nil
 }
 
 // ErrRetired is returned by Acquire for a version that was deleted meanwhile, and
@@ -170,48 +187,73 @@ var (
 
 var errClosed = lambda.Errorf(lambda.CodeService, "The server is shutting down.")
 
-func (p *Pools) versionPool(function string, v *lambda.Version) (*versionPool, error) {
+func (p *Pools) versionPool(name string, v *lambda.Version) (*versionPool, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
 		return nil, errClosed
 	}
-	versions := p.byName[function]
-	if versions == nil {
-		versions = map[string]*versionPool{}
-		p.byName[function] = versions
+	return p.function(name).pool(p, v), nil
+}
+
+// function finds a function, or begins it. The mutex is held.
+func (p *Pools) function(name string) *function {
+	fn := p.byName[name]
+	if fn == nil {
+		fn = &function{name: name, versions: map[string]*versionPool{}, page: concurrency.NewFunction()}
+		p.byName[name] = fn
 	}
-	vp := versions[v.Number]
+	return fn
+}
+
+// pool finds the pool of a version, or begins it. The mutex of Pools is held.
+func (fn *function) pool(p *Pools, v *lambda.Version) *versionPool {
+	vp := fn.versions[v.Number]
 	if vp == nil {
-		vp = &versionPool{pools: p, function: function, version: v, members: map[*member]struct{}{}}
-		versions[v.Number] = vp
+		vp = &versionPool{pools: p, fn: fn, number: v.Number, version: v, members: map[*member]struct{}{}}
+		fn.versions[v.Number] = vp
 	}
-	return vp, nil
+	return vp
 }
 
 // Changed tells of a function's newest record; nil stands for its deletion.
 // Environments that are made to something else end: idle ones now, busy ones
-// with their invocation.
-func (p *Pools) Changed(function string, f *lambda.Function) {
+// with their invocation. What is reserved and provisioned takes effect.
+func (p *Pools) Changed(name string, f *lambda.Function) {
+	wanted := provisioned(f)
 	p.mu.Lock()
-	versions := p.byName[function]
+	fn := p.byName[name]
+	if fn == nil && (f == nil || f.Reserved == nil && len(wanted) == 0) || p.closed {
+		p.mu.Unlock()
+		return
+	}
+	fn = p.function(name)
 	kept := map[*versionPool]*lambda.Version{}
 	var deleted []*versionPool
-	for number, vp := range versions {
+	for number, vp := range fn.versions {
 		if f != nil && f.Version(number) != nil {
 			kept[vp] = f.Version(number)
 			continue
 		}
-		delete(versions, number)
+		delete(fn.versions, number)
 		deleted = append(deleted, vp)
 		p.retired[vp] = struct{}{}
 	}
-	if len(versions) == 0 {
-		delete(p.byName, function)
+	for number := range wanted {
+		v := f.Version(number)
+		kept[fn.pool(p, v)] = v
 	}
+	// Changes come one after the other: in their order they are told to the ledger.
+	if f == nil {
+		p.admission.set(fn, nil, nil)
+	} else {
+		p.admission.set(fn, f.Reserved, wanted)
+	}
+	p.forgetFunction(fn)
 	p.mu.Unlock()
 	for vp, v := range kept {
 		vp.adopt(v)
+		vp.provide(wanted[vp.number])
 	}
 	for _, vp := range deleted {
 		vp.retire(ErrRetired)
@@ -221,87 +263,17 @@ func (p *Pools) Changed(function string, f *lambda.Function) {
 // forget drops a retired pool in which nothing runs any more.
 func (p *Pools) forget(vp *versionPool) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	delete(p.retired, vp)
-	p.mu.Unlock()
+	p.forgetFunction(vp.fn)
 }
 
-// room makes sure that one more environment may exist, at the cost of the one
-// that has been idle for longest, of whatever function. One that is just ending
-// is waited for.
-func (p *Pools) room() bool {
-	late := time.NewTimer(endGrace)
-	defer late.Stop()
-	for {
-		p.mu.Lock()
-		ending, ended := p.ending > 0, p.ended
-		p.mu.Unlock()
-		if p.spare() {
-			return true
-		}
-		if p.evict() {
-			continue
-		}
-		if !ending {
-			return false
-		}
-		select {
-		case <-ended:
-		case <-late.C:
-			return false
-		}
+// forgetFunction drops a function of which there is nothing to know. The mutex is
+// held.
+func (p *Pools) forgetFunction(fn *function) {
+	if len(fn.versions) == 0 && p.byName[fn.name] == fn && p.admission.empty(fn) {
+		delete(p.byName, fn.name)
 	}
-}
-
-// endings counts the environments that are just ending.
-func (p *Pools) endings(n int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.ending += n
-	if n < 0 {
-		close(p.ended)
-		p.ended = make(chan struct{})
-	}
-}
-
-// spare is room for one more environment, at nobody's cost.
-func (p *Pools) spare() bool {
-	for {
-		n := p.environments.Load()
-		if int(n) >= p.opts.MaxEnvironments {
-			return false
-		}
-		if p.environments.CompareAndSwap(n, n+1) {
-			return true
-		}
-	}
-}
-
-func (p *Pools) evict() bool {
-	for {
-		stalest := p.stalest()
-		if stalest == nil {
-			return false
-		}
-		if stalest.dropOldest() {
-			return true
-		} // somebody has just taken it: there may be another
-	}
-}
-
-// stalest is the pool with the environment that has been idle for longest.
-func (p *Pools) stalest() *versionPool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	var stalest *versionPool
-	var since time.Time
-	for _, versions := range p.byName {
-		for _, vp := range versions {
-			if t, ok := vp.idleSince(); ok && (stalest == nil || t.Before(since)) {
-				stalest, since = vp, t
-			}
-		}
-	}
-	return stalest
 }
 
 // Close lets running invocations finish until ctx ends, then ends everything.
@@ -309,9 +281,7 @@ func (p *Pools) Close(ctx context.Context) error {
 	p.mu.Lock()
 	p.closed = true
 	pools := slices.Collect(maps.Keys(p.retired))
-	for _, versions := range p.byName {
-		pools = slices.AppendSeq(pools, maps.Values(versions))
-	}
+	pools = slices.AppendSeq(pools, p.all())
 	p.mu.Unlock()
 	for _, vp := range pools {
 		vp.retire(errClosed)

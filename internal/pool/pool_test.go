@@ -34,12 +34,14 @@ type host struct {
 var errNoSandbox = errors.New("no sandbox to be had")
 
 type env struct {
-	host    *host
-	number  int
-	version *lambda.Version
+	host               *host
+	number             int
+	function, initType string
+	version            *lambda.Version
 
 	mu            sync.Mutex
 	busy, down    bool
+	dead          bool // it would need an init
 	frozen        bool
 	runs, freezes int
 	failNext      bool // the next invocation leaves it unusable
@@ -47,10 +49,10 @@ type env struct {
 	lived         time.Duration // set when it ends
 }
 
-func (h *host) new(_ context.Context, _ string, v *lambda.Version) (pool.Environment, error) {
+func (h *host) new(_ context.Context, function string, v *lambda.Version, initType string) (pool.Environment, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	e := &env{host: h, number: len(h.made), version: v, began: time.Now()}
+	e := &env{host: h, number: len(h.made), function: function, version: v, initType: initType, began: time.Now()}
 	h.made = append(h.made, e)
 	h.alive++
 	return e, nil
@@ -132,6 +134,12 @@ func (h *host) enter(n int) {
 	defer h.mu.Unlock()
 	h.busy += n
 	h.maxBusy = max(h.maxBusy, h.busy)
+}
+
+func (e *env) Ready() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return !e.busy && !e.down && !e.dead
 }
 
 func (e *env) Freeze() error {

@@ -3,6 +3,8 @@ package pool
 import (
 	"slices"
 	"time"
+
+	"thaw/internal/telemetry"
 )
 
 // Freezing says when an idle environment is frozen.
@@ -59,29 +61,53 @@ func (m *member) endsAt() time.Time {
 }
 
 // restsAt is when something is to be done with an idle member: freeze it, or end
-// it.
+// it; zero is never. The end of provisioned ones is seen to by tend.
 func (m *member) restsAt() time.Time {
 	end := m.endsAt()
+	if m.provisioned {
+		end = time.Time{}
+	}
 	if m.frozen || m.pool.pools.opts.Freezing == Never {
 		return end
 	}
-	if at := m.since.Add(m.pool.pools.opts.IdleGrace); at.Before(end) {
+	if at := m.since.Add(m.pool.pools.opts.IdleGrace); end.IsZero() || at.Before(end) {
 		return at
 	}
 	return end
 }
 
+// rests is the timer that freezes and ends idle members; due is when, or zero. One
+// for all: a timer that is set and stopped with each invocation costs a wake-up of
+// the network poller each time.
+type rests struct {
+	timer *time.Timer
+	due   time.Time
+}
+
+// settle puts a free member with the idle ones. The mutex is held.
+func (vp *versionPool) settle(m *member, now time.Time) {
+	m.since = now
+	if m.provisioned {
+		vp.provision.ready = append(vp.provision.ready, m)
+	} else {
+		vp.idle = append(vp.idle, m)
+		vp.list()
+	}
+	vp.wake(m.restsAt())
+}
+
 // wake sets the timer, unless it is set to an earlier time. The mutex is held.
 func (vp *versionPool) wake(at time.Time) {
-	if !vp.due.IsZero() && !at.Before(vp.due) {
+	r := &vp.rests
+	if at.IsZero() || !r.due.IsZero() && !at.Before(r.due) {
 		return
 	}
-	vp.due = at
-	if vp.timer == nil {
-		vp.timer = time.AfterFunc(time.Until(at), vp.rest)
+	r.due = at
+	if r.timer == nil {
+		r.timer = time.AfterFunc(time.Until(at), vp.rest)
 		return
 	}
-	vp.timer.Reset(time.Until(at))
+	r.timer.Reset(time.Until(at))
 }
 
 // rest is the timer's turn: it freezes what has been idle for the grace, and
@@ -90,20 +116,23 @@ func (vp *versionPool) rest() {
 	now := time.Now()
 	var freeze, end []*member
 	vp.mu.Lock()
-	vp.due = time.Time{}
-	vp.idle = slices.DeleteFunc(vp.idle, func(m *member) bool {
+	vp.rests.due = time.Time{}
+	resting := func(m *member) (ends bool) {
+		at := m.restsAt()
 		switch {
-		case now.Before(m.restsAt()):
+		case at.IsZero() || now.Before(at):
 			return false
-		case !now.Before(m.endsAt()):
+		case !m.provisioned && !now.Before(m.endsAt()):
 			end = append(end, m)
 			return true
 		}
 		m.frozen = true
 		freeze = append(freeze, m)
 		return false
-	})
-	for _, m := range vp.idle {
+	}
+	vp.idle = slices.DeleteFunc(vp.idle, resting)
+	vp.provision.ready = slices.DeleteFunc(vp.provision.ready, resting)
+	for _, m := range slices.Concat(vp.idle, vp.provision.ready) {
 		vp.wake(m.restsAt())
 	}
 	vp.mu.Unlock()
@@ -119,7 +148,7 @@ func (vp *versionPool) rest() {
 // that is busy refuses.
 func (vp *versionPool) freeze(m *member) {
 	if err := m.env.Freeze(); err != nil {
-		vp.pools.opts.Logger.Error("freeze environment", "function", vp.function, "error", err)
+		vp.pools.opts.Logger.Error("freeze environment", "function", vp.fn.name, "error", err)
 	}
 }
 
@@ -131,10 +160,7 @@ func (vp *versionPool) freezeFirst(m *member) {
 	if vp.pools.opts.Freezing != Always || vp.retired != nil || m.version != vp.version || len(vp.waiters) > 0 {
 		return
 	}
-	if !m.draining {
-		m.draining = true
-		vp.draining++
-	}
+	m.drain(true)
 	vp.mu.Unlock()
 	vp.freeze(m)
 	vp.mu.Lock()
@@ -150,14 +176,16 @@ func (vp *versionPool) startSuccessor(old *member, now time.Time) {
 		return
 	}
 	old.succession = begun
-	if !vp.pools.spare() {
+	if !vp.pools.host.spare() {
 		return
 	}
+	vp.size.Add(1)
 	v := vp.version
 	vp.pools.work.Go(func() {
-		m, err := vp.make(v)
+		m, err := vp.make(v, telemetry.OnDemand)
 		if err != nil {
-			vp.pools.opts.Logger.Error("start environment", "function", vp.function, "error", err)
+			vp.size.Add(-1)
+			vp.pools.opts.Logger.Error("start environment", "function", vp.fn.name, "error", err)
 			return
 		}
 		vp.mu.Lock()

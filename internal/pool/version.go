@@ -3,21 +3,27 @@ package pool
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"thaw/internal/concurrency"
 	"thaw/internal/environment"
 	"thaw/internal/lambda"
+	"thaw/internal/telemetry"
 )
 
 // versionPool is the environments of one version of one function.
 type versionPool struct {
-	pools    *Pools
-	function string
+	pools  *Pools
+	fn     *function
+	number string
+
+	size atomic.Int32 // environments on demand, existing or being started
+	gone atomic.Bool  // retired
+	turn turn         // guarded by host.mu
 
 	mu       sync.Mutex
 	version  *lambda.Version // what new environments are made to
@@ -29,31 +35,35 @@ type versionPool struct {
 	draining int
 	empty    chan struct{} // closed when the last member of a retired pool is gone
 
-	// timer freezes and ends idle members; due is when, or zero. One for all: a
-	// timer that is set and stopped with each invocation costs a wake-up of the
-	// network poller each time.
-	timer *time.Timer
-	due   time.Time
+	rests     rests
+	listing   listing
+	gauges    gauges
+	provision provision
 }
 
 // member is one environment in a pool. Its fields are guarded by the pool's mutex.
 type member struct {
-	pool    *versionPool
-	env     Environment
-	version *lambda.Version
-	frozen  bool
-	since   time.Time     // when it became idle
-	expires time.Time     // when it has reached its greatest age
-	paused  time.Duration // how long it was idle before its newest invocation
+	pool        *versionPool
+	env         Environment
+	version     *lambda.Version
+	provisioned bool
+	counted     bool // with provision.live
+	lent        bool // it is held by a lease
+	frozen      bool
+	since       time.Time     // when it became idle
+	expires     time.Time     // when it has reached its greatest age
+	paused      time.Duration // how long it was idle before its newest invocation
 	// draining members are counted by the pool too.
 	draining bool
 	// succession says whether another is started to take its place.
 	succession succession
+	reuse      reuse
 }
 
 // waiter is an invocation without an environment yet.
 type waiter struct {
 	granted chan grant // holds one
+	began   time.Time
 }
 
 type grant struct {
@@ -64,15 +74,40 @@ type grant struct {
 // Lease is the right to run one invocation in one environment.
 type Lease struct {
 	member *member
+	permit permit
+}
+
+// Provisioned tells whether the environment was started ahead for the function's
+// provisioned concurrency.
+func (l *Lease) Provisioned() bool { return l.member.provisioned }
+
+// Spillover tells that it was not, although the version has provisioned
+// concurrency.
+func (l *Lease) Spillover() bool {
+	vp := l.member.pool
+	vp.mu.Lock()
+	defer vp.mu.Unlock()
+	return !l.member.provisioned && vp.provision.target > 0
 }
 
 // Invoke runs the invocation and gives the environment back when it is free.
 func (l *Lease) Invoke(ctx context.Context, inv lambda.Invocation, tail bool) (lambda.Result, error) {
 	m := l.member
+	a, fn := &m.pool.pools.admission, l.permit.fn
+	responded := false
 	return m.env.Invoke(ctx, inv, tail, environment.Watch{
-		Responded: m.drains,
+		Responded: func() {
+			responded = true
+			fn.draining.Add(1)
+			a.draining.Add(1)
+			m.drains()
+		},
 		Free: func(reusable bool) {
-			m.pool.pools.running.Add(-1)
+			if responded {
+				fn.draining.Add(-1)
+				a.draining.Add(-1)
+			}
+			a.release(l.permit)
 			m.pool.put(m, reusable)
 		},
 	})
@@ -82,29 +117,51 @@ func (l *Lease) Invoke(ctx context.Context, inv lambda.Invocation, tail bool) (l
 func (m *member) drains() {
 	m.pool.mu.Lock()
 	defer m.pool.mu.Unlock()
-	m.draining = true
-	m.pool.draining++
+	m.drain(true)
+}
+
+// drain counts a member among those that are about to be free, or no longer. The
+// mutex is held.
+func (m *member) drain(on bool) {
+	if m.draining == on {
+		return
+	}
+	n := 1
+	if !on {
+		n = -1
+	}
+	m.draining = on
+	m.pool.draining += n
+	if m.provisioned {
+		m.pool.provision.draining += n
+	}
 }
 
 // acquire takes the most recently used environment. One that has answered and
 // is about to be free is more recent than any idle one, and is waited for a
-// little: using few environments keeps them hot and lets the others freeze.
-func (vp *versionPool) acquire(ctx context.Context, v *lambda.Version) (*member, error) {
+// little: using few environments keeps them hot and lets the others freeze. A
+// provisioned one comes before both.
+func (vp *versionPool) acquire(ctx context.Context, v *lambda.Version, patient bool) (*member, error) {
 	vp.adopt(v)
 	vp.mu.Lock()
 	if err := vp.retired; err != nil {
 		vp.mu.Unlock()
 		return nil, err
 	}
-	drains := vp.draining > len(vp.waiters)
-	if !drains && len(vp.idle) > 0 {
-		m := vp.newest()
-		vp.mu.Unlock()
-		return m, nil
+	draining := vp.draining
+	if len(vp.provision.ready) > 0 {
+		draining = vp.provision.draining
 	}
-	w := &waiter{granted: make(chan grant, 1)}
+	drains := draining > len(vp.waiters)
+	if !drains {
+		if m := vp.newest(); m != nil {
+			vp.mu.Unlock()
+			return m, nil
+		}
+	}
+	w := &waiter{granted: make(chan grant, 1), began: time.Now()}
 	vp.waiters = append(vp.waiters, w)
-	idle := len(vp.idle) > 0
+	idle := len(vp.idle)+len(vp.provision.ready) > 0
 	vp.mu.Unlock()
 	switch {
 	case drains && idle:
@@ -114,97 +171,145 @@ func (vp *versionPool) acquire(ctx context.Context, v *lambda.Version) (*member,
 	default:
 		vp.startMissing()
 	}
-	late := time.NewTimer(maxWait)
-	defer late.Stop()
-	select {
-	case g := <-w.granted:
-		return g.member, g.err
-	case <-ctx.Done():
-		vp.abandon(w)
-		return nil, ctx.Err()
-	case <-late.C:
-		vp.abandon(w)
-		return nil, fmt.Errorf("no environment of %s within %v", vp.function, maxWait)
-	}
+	return vp.wait(ctx, w, patient)
 }
 
-// newest takes the most recently used idle environment. There is one, and the
-// mutex is held.
+// newest lends the most recently used idle environment, a provisioned one if
+// there is one; nil if there is none. The mutex is held.
 func (vp *versionPool) newest() *member {
-	n := len(vp.idle)
-	m := vp.idle[n-1]
-	vp.idle[n-1] = nil
-	vp.idle = vp.idle[:n-1]
-	m.paused = time.Since(m.since)
+	m := last(&vp.provision.ready)
+	for m != nil && !m.env.Ready() { // it has died since it was looked after
+		vp.forgo(m)
+		vp.drop(m)
+		m = last(&vp.provision.ready)
+	}
+	if m == nil {
+		m = last(&vp.idle)
+	}
+	if m != nil {
+		m.paused = time.Since(m.since)
+		vp.lend(m)
+	}
 	return m
+}
+
+// last takes the last one off a list; nil if there is none.
+func last(list *[]*member) *member {
+	n := len(*list)
+	if n == 0 {
+		return nil
+	}
+	m := (*list)[n-1]
+	(*list)[n-1] = nil
+	*list = (*list)[:n-1]
+	return m
+}
+
+// lend counts an environment as held. The mutex is held.
+func (vp *versionPool) lend(m *member) {
+	m.lent = true
+	vp.gauges.count(m, +1)
+}
+
+// grantFirst lends an environment to who has waited longest. The mutex is held.
+func (vp *versionPool) grantFirst(m *member) {
+	w := vp.waiters[0]
+	vp.waiters[0] = nil
+	vp.waiters = vp.waiters[1:]
+	vp.lend(m)
+	w.granted <- grant{member: m}
 }
 
 // serveIdle gives idle environments to those who have waited for a hotter one in
 // vain.
 func (vp *versionPool) serveIdle() {
 	vp.mu.Lock()
-	for len(vp.idle) > 0 && len(vp.waiters) > 0 {
+	for len(vp.waiters) > 0 {
+		m := vp.newest()
+		if m == nil {
+			break
+		}
 		w := vp.waiters[0]
 		vp.waiters = vp.waiters[1:]
-		w.granted <- grant{member: vp.newest()}
+		w.granted <- grant{member: m}
 	}
 	vp.mu.Unlock()
 	vp.startMissing()
 }
 
-// abandon takes a waiter off the list, or gives back what it was granted.
-func (vp *versionPool) abandon(w *waiter) {
+// wanting tells whether somebody waits for whom no environment is being started.
+func (vp *versionPool) wanting() bool {
 	vp.mu.Lock()
-	vp.waiters = slices.DeleteFunc(vp.waiters, func(x *waiter) bool { return x == w })
-	vp.mu.Unlock()
-	select {
-	case g := <-w.granted:
-		if g.member != nil {
-			vp.put(g.member, true)
-		}
-	default:
-	}
+	defer vp.mu.Unlock()
+	return vp.wants()
 }
 
-// startMissing starts an environment for every waiter that none is being
-// started for: a burst of n invocations starts at most n.
+// wants is wanting with the mutex held.
+func (vp *versionPool) wants() bool { return vp.retired == nil && len(vp.waiters) > vp.starting }
+
+// startMissing asks for a place on the host for every waiter that no environment
+// is being started for: a burst of n invocations starts at most n.
 func (vp *versionPool) startMissing() {
-	for {
-		vp.mu.Lock()
-		if vp.retired != nil || len(vp.waiters) <= vp.starting {
-			vp.mu.Unlock()
-			return
-		}
-		vp.starting++
-		v := vp.version
-		vp.mu.Unlock()
-		vp.pools.work.Go(func() { vp.start(v) })
-	}
-}
-
-// start makes one environment. The caller that it is for may be gone by then.
-func (vp *versionPool) start(v *lambda.Version) {
-	if !vp.pools.room() {
-		vp.started(nil, throttle(concurrency.ConcurrentInvocationLimitExceeded))
+	if !vp.wanting() {
 		return
 	}
-	vp.started(vp.make(v))
+	vp.pools.host.ask(vp)
+	vp.pools.host.serve()
 }
 
-// make makes one environment, which has been counted, ready for its first event.
-func (vp *versionPool) make(v *lambda.Version) (*member, error) {
+// begin begins one start, in the place of a victim if there is one. It is false
+// if nobody wants it any more, or the function starts too many: then those who
+// wait for a start are refused.
+func (vp *versionPool) begin(victim *member) bool {
+	vp.mu.Lock()
+	defer vp.mu.Unlock()
+	if !vp.wants() {
+		return false
+	}
+	if verdict := vp.pools.admission.start(vp.fn); verdict.Reason != concurrency.Admitted {
+		for _, w := range vp.waiters[vp.starting:] {
+			w.granted <- grant{err: throttle(verdict)}
+		}
+		clear(vp.waiters[vp.starting:])
+		vp.waiters = vp.waiters[:vp.starting]
+		return false
+	}
+	vp.starting++
+	vp.size.Add(1)
+	v := vp.version
+	if victim != nil {
+		vp.pools.host.endings(+1)
+	}
+	vp.pools.work.Go(func() {
+		if victim != nil {
+			victim.pool.end(victim)
+			vp.pools.host.endings(-1)
+		}
+		vp.started(vp.make(v, telemetry.OnDemand))
+	})
+	return true
+}
+
+// make makes one environment, whose place is taken, ready for its first event.
+// Without one the place is given back.
+func (vp *versionPool) make(v *lambda.Version, initType string) (*member, error) {
 	ctx := context.Background()
-	env, err := vp.pools.opts.New(ctx, vp.function, v)
+	began := time.Now()
+	env, err := vp.pools.opts.New(ctx, vp.fn.name, v, initType)
 	if err == nil {
 		if err = env.Init(ctx); err != nil {
 			err = errors.Join(err, env.Shutdown(ctx))
 		}
 	}
 	if err != nil {
-		vp.pools.environments.Add(-1)
+		vp.pools.host.leave()
 		return nil, err
 	}
-	return &member{pool: vp, env: env, version: v, expires: time.Now().Add(vp.pools.age())}, nil
+	now := time.Now()
+	return &member{
+		pool: vp, env: env, version: v, provisioned: initType == telemetry.ProvisionedConcurrency,
+		expires: now.Add(vp.pools.age()), reuse: reuse{init: now.Sub(began)},
+	}, nil
 }
 
 // started ends one start: with a member, or with the reason why there is none,
@@ -218,65 +323,111 @@ func (vp *versionPool) started(m *member, err error) {
 		vp.put(m, true)
 		return
 	}
+	vp.size.Add(-1)
 	var first *waiter
 	if len(vp.waiters) > 0 {
 		first, vp.waiters = vp.waiters[0], vp.waiters[1:]
 	}
 	vp.mu.Unlock()
 	if first == nil {
-		vp.pools.opts.Logger.Error("start environment", "function", vp.function, "error", err)
+		vp.pools.opts.Logger.Error("start environment", "function", vp.fn.name, "error", err)
 		return
 	}
 	first.granted <- grant{err: err}
 }
 
 // put takes an environment back: to the longest waiting invocation, to the idle
-// ones, or out of the pool if it is of no use any more.
+// ones, to another pool that has none, or out of the pool if it is of no use any
+// more.
 func (vp *versionPool) put(m *member, reusable bool) {
+	host := &vp.pools.host
 	vp.mu.Lock()
+	if m.lent {
+		m.lent = false
+		vp.gauges.count(m, -1)
+	}
 	vp.renew(m)
 	if reusable {
 		vp.freezeFirst(m)
 	}
-	if m.draining {
-		m.draining = false
-		vp.draining--
-	}
+	m.drain(false)
 	now := time.Now()
-	if !reusable || vp.retired != nil || m.version != vp.version || m.outlived(now) {
+	if !reusable || !vp.keeps(m, now) {
+		vp.forgo(m)
 		vp.mu.Unlock()
 		vp.drop(m)
 		vp.serveIdle()
 		return
 	}
-	vp.startSuccessor(m, now)
+	m.reuse.used(vp.pools.epoch, now)
+	if m.provisioned {
+		vp.outgrow(m, now)
+	} else {
+		vp.startSuccessor(m, now)
+	}
+	if len(vp.waiters) > 0 && !m.provisioned && host.hungry.Load() && host.yields(vp, vp.pools.opts.HostWait/2) {
+		vp.mu.Unlock()
+		if host.give(m) {
+			vp.startMissing()
+			return
+		}
+		vp.mu.Lock()
+	}
 	if len(vp.waiters) > 0 {
-		w := vp.waiters[0]
-		vp.waiters = vp.waiters[1:]
 		m.paused = 0
-		w.granted <- grant{member: m}
+		vp.grantFirst(m)
 		vp.mu.Unlock()
 		return
 	}
-	vp.idle = append(vp.idle, m)
-	m.since = now
-	vp.wake(m.restsAt())
+	vp.settle(m, now)
 	vp.mu.Unlock()
+	if !m.provisioned && host.hungry.Load() {
+		host.serve()
+	}
+}
+
+// keeps tells whether a free environment is of use any more. The mutex is held.
+func (vp *versionPool) keeps(m *member, now time.Time) bool {
+	if vp.retired != nil || m.version != vp.version || m.outlived(now) {
+		return false
+	}
+	return !m.provisioned || vp.keepsProvisioned(m)
+}
+
+// putBack undoes surrender: the environment is the one to be taken last.
+func (vp *versionPool) putBack(m *member) {
+	vp.mu.Lock()
+	defer vp.mu.Unlock()
+	switch {
+	case !vp.keeps(m, time.Now()):
+		vp.drop(m)
+	case len(vp.waiters) > 0:
+		vp.grantFirst(m)
+	default:
+		vp.idle = slices.Insert(vp.idle, 0, m)
+		vp.list()
+		vp.wake(m.restsAt())
+	}
 }
 
 // drop ends an environment that nobody holds, behind the caller's back.
 func (vp *versionPool) drop(m *member) {
-	vp.pools.endings(+1)
-	vp.pools.work.Go(func() { vp.end(m) })
+	vp.pools.host.endings(+1)
+	vp.pools.work.Go(func() {
+		vp.end(m)
+		vp.pools.host.leave()
+		vp.pools.host.endings(-1)
+	})
 }
 
-// end ends an environment that nobody holds and that was counted as ending.
+// end ends an environment that nobody holds. Its place is the caller's then.
 func (vp *versionPool) end(m *member) {
-	defer vp.pools.endings(-1)
 	if err := m.env.Shutdown(context.Background()); err != nil {
-		vp.pools.opts.Logger.Error("shut down environment", "function", vp.function, "error", err)
+		vp.pools.opts.Logger.Error("shut down environment", "function", vp.fn.name, "error", err)
 	}
-	vp.pools.environments.Add(-1)
+	if !m.provisioned {
+		vp.size.Add(-1)
+	}
 	vp.mu.Lock()
 	delete(vp.members, m)
 	last := len(vp.members) == 0
@@ -296,9 +447,11 @@ func (vp *versionPool) end(m *member) {
 func (vp *versionPool) retire(why error) {
 	vp.mu.Lock()
 	vp.retired = why
+	vp.gone.Store(true)
 	waiters := vp.waiters
 	vp.waiters = nil
 	nothing := len(vp.members) == 0
+	vp.provision.end()
 	vp.mu.Unlock()
 	for _, w := range waiters {
 		w.granted <- grant{err: why}
@@ -311,37 +464,15 @@ func (vp *versionPool) retire(why error) {
 
 func (vp *versionPool) dropIdle() {
 	vp.mu.Lock()
-	idle := vp.idle
-	vp.idle = nil
+	idle := slices.Concat(vp.idle, vp.provision.ready)
+	vp.idle, vp.provision.ready = nil, nil
+	for _, m := range idle {
+		vp.forgo(m)
+	}
 	vp.mu.Unlock()
 	for _, m := range idle {
 		vp.drop(m)
 	}
-}
-
-func (vp *versionPool) idleSince() (time.Time, bool) {
-	vp.mu.Lock()
-	defer vp.mu.Unlock()
-	if len(vp.idle) == 0 {
-		return time.Time{}, false
-	}
-	return vp.idle[0].since, true
-}
-
-// dropOldest ends the environment that has been idle for longest, and waits for
-// its end, because room is needed.
-func (vp *versionPool) dropOldest() bool {
-	vp.mu.Lock()
-	if len(vp.idle) == 0 {
-		vp.mu.Unlock()
-		return false
-	}
-	m := vp.idle[0]
-	vp.idle = slices.Delete(vp.idle, 0, 1)
-	vp.mu.Unlock()
-	vp.pools.endings(+1)
-	vp.end(m)
-	return true
 }
 
 // drain waits until every environment of a retired pool is gone; when ctx ends,
@@ -365,8 +496,9 @@ func (vp *versionPool) drain(ctx context.Context) {
 	vp.mu.Unlock()
 	for _, m := range members {
 		if err := m.env.Shutdown(context.Background()); err != nil {
-			vp.pools.opts.Logger.Error("cut off environment", "function", vp.function, "error", err)
+			vp.pools.opts.Logger.Error("cut off environment", "function", vp.fn.name, "error", err)
 		}
 	}
 	<-empty
 }
+

@@ -177,9 +177,9 @@ func (h *history) open(hs house, limit int) {
 	h.driver = fake.New(fake.Options{Programs: programs})
 	h.memory.Store(2)
 	h.pools = pool.New(pool.Options{
-		New: func(_ context.Context, function string, v *lambda.Version) (pool.Environment, error) {
+		New: func(_ context.Context, function string, v *lambda.Version, initType string) (pool.Environment, error) {
 			return environment.New(environment.Options{
-				Function: function, Version: v, Scope: lambda.DefaultScope, CodeRoot: hs.code, Layers: hs.layers(function),
+				InitType: initType, Function: function, Version: v, Scope: lambda.DefaultScope, CodeRoot: hs.code, Layers: hs.layers(function),
 				Runtime: runtimes.Runtime{Name: "provided.al2023", Bootstrap: []string{"/var/task/bootstrap"}},
 				Driver:  h.driver, Logs: sink{}, Logger: slog.New(slog.DiscardHandler),
 			}), nil
