@@ -22,3 +22,5 @@ func (q noQueue) Count(context.Context) (Count, error)                     { ret
 func (q noQueue) Purge(context.Context) error                              { return q.err }
 func (q noQueue) IDs(context.Context) ([]string, error)                    { return nil, q.err }
 func (q noQueue) End(context.Context, []string) error                      { return q.err }
+func (q noQueue) Hold(string, time.Time)                                   {}
+func (q noQueue) Partitions(context.Context) (map[string]Count, error)     { return nil, q.err }

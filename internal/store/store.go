@@ -95,6 +95,11 @@ type Queue interface {
 	// End ends events by their IDs, in hands or not, and is durable when it returns.
 	// One that is not there is no error. Whoever has one in hands gets ErrConflict.
 	End(ctx context.Context, ids []string) error
+	// Hold keeps the events of a partition from being handed out until a time; one
+	// that has come lets them go. It is kept in memory only.
+	Hold(partition string, until time.Time)
+	// Partitions is Count for each partition that has events.
+	Partitions(ctx context.Context) (map[string]Count, error)
 }
 
 // Count is the number of a queue's events, by what may be done with them. The

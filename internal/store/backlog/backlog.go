@@ -11,7 +11,8 @@
 // is later. With every look at the clock, entries whose time has come move from
 // the second to the first; a clock that is set back moves none of them again. A
 // partition with something ready stands in the line of those whose turn it will
-// be, one with something later in a heap by the earliest of it.
+// be, one with something later in a heap by the earliest of it. One that is held has
+// no turn until its hold ends.
 //
 // All methods may be called at the same time; one mutex guards everything and
 // is never held while waiting.
@@ -55,7 +56,9 @@ type Backlog struct {
 	line       []*partition
 	counts     [states]int // of the entries in partitions
 	lastToken  uint64
-	cleared    uint64        // items of a place before it were ended by Clear
+	cleared    uint64 // items of a place before it were ended by Clear
+	holds      map[string]time.Time
+	nextHold   time.Time     // the end of a hold that comes first, or before; zero: none
 	changed    chan struct{} // closed and replaced when something may be due earlier
 }
 
@@ -66,6 +69,7 @@ func New(limit int) *Backlog {
 		items:      make(map[string]*entry),
 		tokens:     make(map[uint64]*entry),
 		partitions: make(map[string]*partition),
+		holds:      make(map[string]time.Time),
 		changed:    make(chan struct{}),
 	}
 }
@@ -201,11 +205,12 @@ func (b *Backlog) grant(now time.Time, limit int, visibility time.Duration) (gra
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.advance(now)
+	b.releaseDue(now)
 	for len(b.line) > 0 && len(grants) < limit {
 		p := b.line[0]
 		b.line = b.line[1:]
 		p.inLine = false
-		if len(p.ready) == 0 { // ended or taken back since
+		if len(p.ready) == 0 || b.isHeld(p) { // ended, taken back or held since
 			b.settle(p)
 			continue
 		}
@@ -223,6 +228,9 @@ func (b *Backlog) grant(now time.Time, limit int, visibility time.Duration) (gra
 	}
 	if len(b.waiting) > 0 {
 		next = b.waiting[0].later[0].Due
+	}
+	if !b.nextHold.IsZero() && (next.IsZero() || b.nextHold.Before(next)) {
+		next = b.nextHold
 	}
 	return grants, next, b.changed
 }
@@ -313,6 +321,9 @@ func (b *Backlog) put(e *entry, s state, now time.Time) {
 	}
 	e.state = s
 	b.counts[s]++
+	if s == leased {
+		p.leased++
+	}
 	b.partitions[p.name] = p // take may have left it for empty
 	if s == ready {
 		heap.Push(&p.ready, e)
@@ -331,6 +342,9 @@ func (b *Backlog) put(e *entry, s state, now time.Time) {
 func (b *Backlog) take(e *entry) {
 	p := e.partition
 	b.counts[e.state]--
+	if e.state == leased {
+		p.leased--
+	}
 	if e.state == ready {
 		heap.Remove(&p.ready, int(e.index))
 	} else {
@@ -359,11 +373,11 @@ func (b *Backlog) partition(name string) *partition {
 	return p
 }
 
-// settle has a partition in the line if something of it is ready, and forgets one
-// that is empty.
+// settle has a partition in the line if something of it is ready and it is not
+// held, and forgets one that is empty.
 func (b *Backlog) settle(p *partition) {
 	switch {
-	case len(p.ready) > 0 && !p.inLine:
+	case len(p.ready) > 0 && !p.inLine && !b.isHeld(p):
 		p.inLine = true
 		b.line = append(b.line, p)
 	case len(p.ready)+len(p.later) == 0 && !p.inLine:

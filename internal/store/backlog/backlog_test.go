@@ -116,11 +116,12 @@ func TestLimit(t *testing.T) {
 type naive struct {
 	items  []backlog.Item
 	tokens map[string]uint64
+	holds  map[string]time.Time
 }
 
 func (n *naive) due(now time.Time) (ids []string) {
 	for _, i := range n.items {
-		if !i.Due.After(now) {
+		if !i.Due.After(now) && !n.holds[i.Partition].After(now) {
 			ids = append(ids, i.ID)
 		}
 	}
@@ -162,10 +163,10 @@ func TestRandomHistories(t *testing.T) {
 
 func history(t *testing.T, random *rand.Rand) {
 	b := backlog.New(1 << 20)
-	n := &naive{tokens: map[string]uint64{}}
+	n := &naive{tokens: map[string]uint64{}, holds: map[string]time.Time{}}
 	stale := []uint64{}
 	for step := range 300 {
-		switch random.IntN(8) {
+		switch random.IntN(9) {
 		case 0, 1:
 			item := backlog.Item{
 				ID:        fmt.Sprint(step),
@@ -250,9 +251,20 @@ func history(t *testing.T, random *rand.Rand) {
 			if before > 0 { // stored before, and added after
 				b.Add(backlog.Item{ID: "overtaken", Place: before - 1})
 			}
+		case 8:
+			name, until := fmt.Sprint(random.IntN(5)), time.Now().Add(time.Duration(random.IntN(15)-5)*time.Second)
+			b.Hold(name, until)
+			n.holds[name] = until
 		}
 		if got, want := b.Count(), n.count(time.Now()); got != want {
 			t.Fatalf("step %d: count %+v, want %+v", step, got, want)
+		}
+		sum := store.Count{}
+		for _, c := range b.Partitions() {
+			sum.Waiting, sum.Leased, sum.Delayed = sum.Waiting+c.Waiting, sum.Leased+c.Leased, sum.Delayed+c.Delayed
+		}
+		if sum != b.Count() {
+			t.Fatalf("step %d: the partitions have %+v, want %+v", step, sum, b.Count())
 		}
 		if b.Len() != len(n.items) {
 			t.Fatalf("step %d: %d items, want %d", step, b.Len(), len(n.items))

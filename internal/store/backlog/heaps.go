@@ -27,6 +27,7 @@ type partition struct {
 	name   string
 	ready  entryHeap
 	later  entryHeap // leased and delayed
+	leased int       // of later
 	inLine bool
 	index  int // in Backlog.waiting; absent if later is empty
 }

@@ -167,6 +167,15 @@ func (q *queue) Purge(ctx context.Context) error {
 	return nil
 }
 
+func (q *queue) Hold(partition string, until time.Time) { q.index.Hold(partition, until) }
+
+func (q *queue) Partitions(ctx context.Context) (map[string]store.Count, error) {
+	if err := q.open(ctx); err != nil {
+		return nil, err
+	}
+	return q.index.Partitions(), nil
+}
+
 func (q *queue) IDs(ctx context.Context) ([]string, error) {
 	if err := q.open(ctx); err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -399,6 +400,38 @@ func testEnd(t *testing.T, q store.Queue) {
 	wantCount(t, q, store.Count{Waiting: 2})
 	noErr(t, q.EnqueueBatch(ctx, list[3:4])) // its ID is free again
 	wantCount(t, q, store.Count{Waiting: 2, Delayed: 1})
+}
+
+func testHold(t *testing.T, q store.Queue) {
+	ctx := testContext(t)
+	noErr(t, q.EnqueueBatch(ctx, append(events("p", 3), events("r", 1)...)))
+	q.Hold("p", time.Now().Add(time.Hour))
+	leased, err := q.Lease(ctx, 5, time.Hour)
+	noErr(t, err)
+	if len(leased) != 1 || leased[0].Partition != "r" {
+		t.Errorf("leased %+v while the others are held", leased)
+	}
+	counts, err := q.Partitions(ctx)
+	noErr(t, err)
+	if want := map[string]store.Count{"p": {Waiting: 3}, "r": {Leased: 1}}; !maps.Equal(counts, want) {
+		t.Errorf("counted %v, want %v", counts, want)
+	}
+	noErr(t, q.EnqueueBatch(ctx, []store.Event{{ID: "late", Partition: "p", Due: time.Now().Add(-time.Hour)}}))
+	empty(t, q)
+	q.Hold("p", time.Now().Add(20*time.Millisecond)) // it ends by itself
+	leased, err = q.Lease(ctx, 1, time.Hour)
+	noErr(t, err)
+	if len(leased) != 1 || leased[0].ID != "late" {
+		t.Errorf("leased %+v, want the one that has been due for longest", leased)
+	}
+	q.Hold("p", time.Now().Add(time.Hour))
+	noErr(t, q.Extend(ctx, leased[0], leased[0].Due))
+	q.Hold("p", time.Time{})
+	again, err := q.Lease(ctx, 5, time.Hour)
+	noErr(t, err)
+	if len(again) != 4 || again[0].ID != "late" {
+		t.Errorf("leased %+v after the hold", again)
+	}
 }
 
 // testEndedContext: who does not want to wait takes what is due.

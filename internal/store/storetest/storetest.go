@@ -72,6 +72,7 @@ func Run(t *testing.T, engine Engine) {
 		"Purge":           testPurge,
 		"PurgeAtWork":     testPurgeAtWork,
 		"End":             testEnd,
+		"Hold":            testHold,
 		"EndedContext":    testEndedContext,
 	}
 	for name, test := range queue {
