@@ -52,11 +52,9 @@ func (c *delivering) check() error {
 }
 
 // enqueue takes an event for a function of this server.
-type enqueue func(ctx context.Context, ref lambda.Ref, payload []byte, trace string) error
+type enqueue func(ctx context.Context, e destination.Event) error
 
-func (e enqueue) Enqueue(ctx context.Context, ref lambda.Ref, payload []byte, trace string) error {
-	return e(ctx, ref, payload, trace)
-}
+func (f enqueue) Enqueue(ctx context.Context, e destination.Event) error { return f(ctx, e) }
 
 // deliverer is what sends dead letters and records of invocations.
 func (s *server) deliverer(ctx context.Context, functions enqueue, queues destination.Queues) (async.Deliverer, error) {

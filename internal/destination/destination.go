@@ -43,10 +43,19 @@ type Message struct {
 
 // Functions are the server's own functions.
 type Functions interface {
-	// Enqueue returns when an event of a function is durable. Trace is the header of
-	// the invocation that has caused it: it counts the hops. Its error is final if it
-	// is a *lambda.Error of the caller's fault.
-	Enqueue(ctx context.Context, ref lambda.Ref, payload []byte, trace string) error
+	// Enqueue returns when an event is durable. Its error is final if it is a
+	// *lambda.Error of the caller's fault.
+	Enqueue(ctx context.Context, e Event) error
+}
+
+// Event is what a function gets.
+type Event struct {
+	// ID is a UUID, the same at every try and no other event's: a request ID.
+	ID       string
+	Function lambda.Ref
+	Payload  []byte
+	// Trace is the header of the invocation that has caused it: it counts the hops.
+	Trace string
 }
 
 // Objects writes objects of buckets.

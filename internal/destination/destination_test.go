@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -101,6 +102,7 @@ type fake struct {
 	queue    string // the only one that is here
 	messages []destination.Message
 	events   []string
+	ids      []string // of events
 	objects  []string
 	asked    []string
 	err      error // of all of them
@@ -114,8 +116,9 @@ func (f *fake) Send(_ context.Context, m destination.Message) error {
 	return f.err
 }
 
-func (f *fake) Enqueue(_ context.Context, ref lambda.Ref, payload []byte, header string) error {
-	f.events = append(f.events, fmt.Sprint(ref.Name, ":", ref.Qualifier, " ", string(payload), " ", header))
+func (f *fake) Enqueue(_ context.Context, e destination.Event) error {
+	f.events = append(f.events, fmt.Sprint(e.Function.Name, ":", e.Function.Qualifier, " ", string(e.Payload), " ", e.Trace))
+	f.ids = append(f.ids, e.ID)
 	return f.err
 }
 
@@ -149,8 +152,12 @@ func TestOwn(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if len(f.ids) != 1 || !uuidForm.MatchString(f.ids[0]) || f.ids[0] == eventID {
+		t.Errorf("IDs of events: %q", f.ids)
+	}
 	want := &fake{
 		queue:    queueARN,
+		ids:      f.ids,
 		messages: []destination.Message{{Queue: queueARN, Body: `{"a":1}`, Attributes: deadLetter("").Attributes, Trace: traceHeader}},
 		events:   []string{`g:live {"version":"1.0"} ` + traceHeader},
 		objects:  []string{`bucket aws/lambda/async/f/2026/01/02/2026-01-02T03.04.05-` + eventID + ` application/json {"version":"1.0"}`},
@@ -162,6 +169,24 @@ func TestOwn(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, f, cmp.AllowUnexported(fake{})); diff != "" {
 		t.Errorf("what was sent (-want +got):\n%s", diff)
+	}
+}
+
+var uuidForm = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
+
+// TestEventIDs: a second try is of the same event.
+func TestEventIDs(t *testing.T) {
+	f := &fake{}
+	s := sender(t, f, destination.Endpoints{})
+	for _, id := range []string{"one", "one", "two"} {
+		d := delivery(functionARN)
+		d.ID = id
+		if err := s.Deliver(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if f.ids[0] != f.ids[1] || f.ids[1] == f.ids[2] {
+		t.Errorf("IDs %q", f.ids)
 	}
 }
 

@@ -26,7 +26,7 @@ func (s *Sender) invoke(ctx context.Context, t target, d async.Delivery) error {
 	if !s.local(t) || s.options.Functions == nil {
 		return undeliverable("a function of another account or region is not on this server")
 	}
-	return s.options.Functions.Enqueue(ctx, ref, d.Body, d.Trace)
+	return s.options.Functions.Enqueue(ctx, Event{ID: uuidOf("event of " + d.ID), Function: ref, Payload: d.Body, Trace: d.Trace})
 }
 
 func (s *Sender) putObject(ctx context.Context, t target, d async.Delivery) error {
