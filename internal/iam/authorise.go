@@ -18,6 +18,9 @@ import (
 type Question struct {
 	// Action is "lambda:InvokeFunction", Resource an ARN, or "*" for none.
 	Action, Resource string
+	// Also is another ARN by which policies may name the resource, or empty. To be
+	// allowed by one of them is enough, and so is to be denied.
+	Also string
 	// Policy is the document of the resource itself; empty if it has none.
 	Policy string
 	// Context is what is known of the request, beside who makes it and when.
@@ -65,7 +68,15 @@ func (a *Access) evaluate(c Caller, q Question) (verdict policy.Verdict, err err
 		}
 		set.Limits = []*policy.Policy{limit}
 	}
-	return policy.Evaluate(a.request(c, q), set), nil
+	r := a.request(c, q)
+	verdict = policy.Evaluate(r, set)
+	if q.Also != "" {
+		r.Resource = q.Also
+		if other := policy.Evaluate(r, set); other == policy.Allowed && !verdict.Denies() || other.Denies() {
+			verdict = other
+		}
+	}
+	return verdict, nil
 }
 
 // allows tells whether the operator lets all functions take an action.

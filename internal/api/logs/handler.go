@@ -220,9 +220,10 @@ func (h *Handler) authorise(r *http.Request, keyID string, op *awsapi.Operation,
 	action := "logs:" + op.Name
 	for _, resource := range h.resources(input) {
 		if h.Access == nil {
-			return iam.Denied(c, action, resource)
+			return iam.Denied(c, action, resource.arn)
 		}
-		if err := h.Access.Authorise(c, iam.Question{Action: action, Resource: resource, Context: iam.ContextOf(r)}); err != nil {
+		q := iam.Question{Action: action, Resource: resource.arn, Also: resource.also, Context: iam.ContextOf(r)}
+		if err := h.Access.Authorise(c, q); err != nil {
 			return err
 		}
 	}

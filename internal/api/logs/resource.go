@@ -5,9 +5,6 @@ import (
 	"strings"
 )
 
-// anyResource is the resource of operations on no one group.
-const anyResource = "*"
-
 // groupARN is the ARN of a group without the ":*" that some members end in.
 func (h *Handler) groupARN(name string) string {
 	s := h.Scope
@@ -37,14 +34,28 @@ func oneGroup(name, identifier *string) (string, error) {
 	}
 }
 
-// resources are the ARNs of what an input is about, by the members that name
-// groups: all of them are to be allowed.
-func (h *Handler) resources(input any) []string {
+// anyStream ends the ARN of a group, as the service has it for all operations on
+// groups but those on tags. So a policy's "log-group:NAME:*" is about them.
+const anyStream = ":log-stream:"
+
+// resources are what an input is about, by the members that name groups: all of
+// them are to be allowed. An operation on no one group is about one without a name.
+func (h *Handler) resources(input any) []resource {
 	value := reflect.ValueOf(input).Elem()
+	member := func(name string) (string, bool) {
+		field := value.FieldByName(name)
+		if !field.IsValid() || field.IsNil() {
+			return "", false
+		}
+		return field.Elem().String(), true
+	}
+	if arn, ok := member("ResourceArn"); ok {
+		return []resource{{arn: h.groupARN(groupOf(arn))}}
+	}
 	var names []string
-	for _, member := range []string{"LogGroupName", "LogGroupIdentifier", "ResourceArn"} {
-		if field := value.FieldByName(member); field.IsValid() && !field.IsNil() {
-			names = append(names, field.Elem().String())
+	for _, name := range []string{"LogGroupName", "LogGroupIdentifier"} {
+		if text, ok := member(name); ok {
+			names = append(names, text)
 		}
 	}
 	if field := value.FieldByName("LogGroupIdentifiers"); field.IsValid() {
@@ -53,15 +64,19 @@ func (h *Handler) resources(input any) []string {
 		}
 	}
 	if len(names) == 0 {
-		return []string{anyResource}
+		return []resource{{arn: h.groupARN("") + anyStream, also: "*"}}
 	}
-	suffix := ""
-	if field := value.FieldByName("LogStreamName"); field.IsValid() && !field.IsNil() {
-		suffix = ":log-stream:" + field.Elem().String()
-	}
-	arns := make([]string, len(names))
+	stream, one := member("LogStreamName")
+	list := make([]resource, len(names))
 	for i, name := range names {
-		arns[i] = h.groupARN(groupOf(name)) + suffix
+		group := h.groupARN(groupOf(name))
+		list[i] = resource{arn: group + anyStream + stream}
+		if !one {
+			list[i].also = group
+		}
 	}
-	return arns
+	return list
 }
+
+// resource is a group or stream as policies name it, in one way or two.
+type resource struct{ arn, also string }

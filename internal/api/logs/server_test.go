@@ -44,7 +44,7 @@ func (oneKey) Secret(id, _ string, _ time.Time) (string, error) {
 func (k oneKey) Caller(string) (iam.Caller, error) { return iam.Caller{Session: k.session}, nil }
 
 func (oneKey) Authorise(c iam.Caller, q iam.Question) error {
-	if q.Resource == arn || q.Resource == arn+":log-stream:s" {
+	if q.Also == arn || q.Resource == arn+":log-stream:s" {
 		return nil
 	}
 	return iam.Denied(c, q.Action, q.Resource)

@@ -37,6 +37,9 @@ const (
 	DeniedByLimit
 )
 
+// Denies tells a verdict that nothing which allows can change.
+func (v Verdict) Denies() bool { return v >= DeniedByIdentity }
+
 // Evaluate tells what a set of policies makes of a request. A statement that
 // denies is stronger than all that allow. Within an account one allowance is
 // enough, of an identity policy or of a resource policy that names the caller
