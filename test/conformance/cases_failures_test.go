@@ -41,6 +41,9 @@ func failureCases() []derived {
 		}
 		uncaught(r, m{"Code": m{"ZipFile": code}})
 	}, "python3.8", "python3.9", "python3.10", "python3.11", "python3.12", "python3.13", "nodejs20.x", "nodejs22.x", "nodejs24.x")...)
+	cases = append(cases, each("lambda_common", "TestLambdaRuntimesCommon::test_uncaught_exception_invoke", func(r *run) {
+		uncaught(r, m{"Code": m{"ZipFile": blob(javaProgram(r, "echo/Handler.java"))}})
+	}, "java17", "java25")...)
 	// What was recorded was written in Rust; what its runtime reports is passed on.
 	cases = append(cases, each("lambda_common", "TestLambdaRuntimesCommon::test_uncaught_exception_invoke", func(r *run) {
 		bootstrap := m{"ZipFile": pack("bootstrap", goProgram(r, "custom"))}
@@ -66,6 +69,25 @@ func uncaught(r *run, over m) {
 
 func uncaughtInput(r *run, over m) m {
 	return with(m{"Runtime": r.param, "Handler": usualHandler(r.param), "MemorySize": 1024}, over)
+}
+
+// javaProgram compiles a class of testdata against the library of a runtime.
+func javaProgram(r *run, source string) []byte {
+	core, err := filepath.Glob(filepath.Join(runtimes(r.t), r.param, "runtime", "lib", "aws-lambda-java-core-*.jar"))
+	if err != nil || len(core) != 1 {
+		r.stopf("aws-lambda-java-core of %s: %v, %v", r.param, core, err)
+	}
+	out := r.t.TempDir()
+	text, err := exec.Command("javac", "--release", "17", "-classpath", core[0], "-d", out, filepath.Join("testdata", "java", source)).CombinedOutput()
+	if err != nil {
+		r.stopf("javac: %v\n%s", err, text)
+	}
+	class := strings.TrimSuffix(source, ".java") + ".class"
+	content, err := os.ReadFile(filepath.Join(out, class))
+	if err != nil {
+		r.stopf("%v", err)
+	}
+	return zipped(0, class, string(content))
 }
 
 // goProgram builds a function of testdata.

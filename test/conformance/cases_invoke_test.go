@@ -36,6 +36,15 @@ func invokeCases() []derived {
 		{suite: behaviour, name: "TestLambdaFeatures::test_invocation_with_qualifier", steps: invokeVersion},
 		{suite: behaviour, name: "TestRequestIdHandling::test_request_id_invoke", steps: requestID},
 		{suite: "lambda_runtimes", name: "TestCloudwatchLogs::test_multi_line_prints", steps: printedLines},
+		{suite: "lambda_runtimes", name: "TestJavaRuntimes::test_java_lambda_subscribe_sns_topic", steps: func(r *run) {
+			// What is compared is how the function may be invoked by the topic, and not that it is.
+			r.createUsual("", m{"Runtime": "java11", "Handler": "cloud.localstack.sample.LambdaHandler"})
+			r.call("add-permission", "AddPermission", m{
+				"FunctionName": r.fn, "StatementId": "statement-" + r.fn, "Action": "lambda:InvokeFunction", "Principal": "sns.amazonaws.com",
+				"SourceArn": "arn:aws:sns:" + region + ":" + account + ":topic-" + r.fn,
+			})
+			r.call("get-function", "GetFunction", m{"FunctionName": r.fn})
+		}},
 	}
 	cases = append(cases, failureCases()...)
 	echo := func(over m) func(r *run) {
@@ -123,11 +132,7 @@ func invokeVersion(r *run) {
 // line that ends an invocation.
 func (r *run) logged() []any {
 	for begin := newWait(settleLimit); ; begin.pause(r, "the log of the invocation") {
-		answer, err := r.driver.issue(call{Service: "logs", Operation: "FilterLogEvents", Input: m{"logGroupName": "/aws/lambda/" + r.fn}})
-		if err != nil {
-			r.stopf("FilterLogEvents: %v", err)
-		}
-		got, _ := answer.(m)
+		got, _ := r.issue(call{Service: "logs", Operation: "FilterLogEvents", Input: m{"logGroupName": "/aws/lambda/" + r.fn}}).(m)
 		events, _ := got["events"].([]any)
 		for _, event := range events {
 			if message(event) != "" && strings.HasPrefix(message(event), "REPORT") {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -26,6 +27,12 @@ type derived struct {
 	steps       func(r *run)
 	// alone says that the case looks at the whole account.
 	alone bool
+	// hurried says that it waits for tries that the service makes minutes apart.
+	hurried bool
+	// bus says that it needs an EventBridge.
+	bus bool
+	// limit is how long it may wait for something; 0 is settleLimit.
+	limit time.Duration
 }
 
 func (d derived) key() string { return d.suite + " " + d.name }
@@ -49,9 +56,8 @@ const workers = 14
 func TestRecorded(t *testing.T) {
 	recorded := recordings(t)
 	listed := readList(t)
-	s := startServer(t)
-	driver := startDriver(t, s)
-	outcomes := runAll(t, driver, chosen(t, listed, recorded != nil))
+	cases := chosen(t, listed, recorded != nil)
+	outcomes := runAll(t, startDriver(t), startSites(t, cases), cases)
 	if recorded == nil {
 		t.Log("THAW_RECORDED is not set: only the digests of the listed cases are compared")
 	}
@@ -147,6 +153,10 @@ func chosen(t *testing.T, listed map[string]string, all bool) []derived {
 				t.Logf("left out %s: %s is not built", d.key(), name)
 				continue
 			}
+			if _, err := exec.LookPath("javac"); err != nil && strings.HasPrefix(name, "java") {
+				t.Logf("left out %s: this machine has no JDK", d.key())
+				continue
+			}
 		}
 		cases = append(cases, d)
 	}
@@ -155,11 +165,11 @@ func chosen(t *testing.T, listed map[string]string, all bool) []derived {
 
 // runtime is the managed runtime that a case invokes; empty if it needs none.
 func (d derived) runtime() string {
-	if d.suite == api || strings.HasPrefix(d.suite, "lambda_integration_") {
+	if d.suite == api || strings.HasPrefix(d.suite, "lambda_integration_") && !d.hurried || strings.HasPrefix(d.name, "TestJavaRuntimes::") {
 		return ""
 	}
 	switch param := d.param(); {
-	case strings.HasPrefix(param, "python"), strings.HasPrefix(param, "nodejs"):
+	case strings.HasPrefix(param, "python"), strings.HasPrefix(param, "nodejs"), strings.HasPrefix(param, "java"):
 		return param
 	case strings.HasPrefix(param, "provided"):
 		return ""
@@ -177,19 +187,19 @@ func (d derived) param() string {
 
 // runAll runs those that need the account for themselves first, and then the
 // others, several at a time. The outcomes are in the order of the cases.
-func runAll(t *testing.T, driver *driver, cases []derived) []outcome {
+func runAll(t *testing.T, driver *driver, sites *sites, cases []derived) []outcome {
 	outcomes := make([]outcome, len(cases))
 	queue := make(chan int)
 	var wg sync.WaitGroup
 	for i, d := range cases {
 		if d.alone {
-			outcomes[i] = d.run(t, driver, i)
+			outcomes[i] = d.run(t, driver, sites)
 		}
 	}
 	for range workers {
 		wg.Go(func() {
 			for i := range queue {
-				outcomes[i] = cases[i].run(t, driver, i)
+				outcomes[i] = cases[i].run(t, driver, sites)
 			}
 		})
 	}
@@ -203,10 +213,10 @@ func runAll(t *testing.T, driver *driver, cases []derived) []outcome {
 	return outcomes
 }
 
-func (d derived) run(t *testing.T, driver *driver, number int) (o outcome) {
+func (d derived) run(t *testing.T, driver *driver, sites *sites) (o outcome) {
 	r := &run{
-		t: t, driver: driver, param: d.param(), fn: functionName(d.name), role: "arn:aws:iam::" + account + ":role/lambda-role",
-		answers: make(map[string]any), bound: make(map[string]string),
+		t: t, driver: driver, sites: sites, site: sites.of(d), param: d.param(), fn: functionName(d.name), role: "arn:aws:iam::" + account + ":role/lambda-role",
+		limit: cmp.Or(d.limit, settleLimit), answers: make(map[string]any), bound: make(map[string]string),
 	}
 	r.bind("<function-name:1>", r.fn)
 	begin := time.Now()

@@ -47,7 +47,9 @@ func settle(v any, seen map[string]int) any {
 			switch key {
 			case "LogResult": // base64 of lines with times in them
 				settled[key] = "<log>"
-			case "CodeSize", "eventId", "timestamp", "ingestionTime":
+			case "MD5OfBody", "MD5OfMessageAttributes", "ReceiptHandle", "AWSTraceHeader":
+				settled[key] = "<text>"
+			case "CodeSize", "SentTimestamp", "ApproximateFirstReceiveTimestamp", "eventId", "timestamp", "ingestionTime":
 				settled[key] = "<number>"
 			default:
 				settled[key] = settle(v[key], seen)

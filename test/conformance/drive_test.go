@@ -13,6 +13,13 @@ import (
 	"testing"
 )
 
+// site is where calls go, and with which key.
+type site struct {
+	Endpoint string `json:"endpoint"`
+	KeyID    string `json:"key_id"`
+	Secret   string `json:"secret"`
+}
+
 // driver is the process that issues calls with boto3. Several goroutines may
 // call at one time.
 type driver struct {
@@ -35,6 +42,7 @@ type reply struct {
 
 // call is a line that the process reads.
 type call struct {
+	site
 	ID        int    `json:"id"`
 	Service   string `json:"service"`
 	Operation string `json:"operation"`
@@ -43,7 +51,7 @@ type call struct {
 	Unchecked bool `json:"unchecked"`
 }
 
-func startDriver(t *testing.T, s *server) *driver {
+func startDriver(t *testing.T) *driver {
 	t.Helper()
 	script, err := filepath.Abs("testdata/drive.py")
 	if err != nil {
@@ -53,8 +61,7 @@ func startDriver(t *testing.T, s *server) *driver {
 	home := t.TempDir()
 	d.cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "AWS_CONFIG_FILE=" + home + "/config",
-		"AWS_ENDPOINT_URL=http://" + s.address, "AWS_REGION=" + region, "AWS_DEFAULT_REGION=" + region, "AWS_EC2_METADATA_DISABLED=true",
-		"AWS_ACCESS_KEY_ID=" + s.accessID, "AWS_SECRET_ACCESS_KEY=" + s.secret,
+		"AWS_REGION=" + region, "AWS_DEFAULT_REGION=" + region, "AWS_EC2_METADATA_DISABLED=true",
 	}
 	d.cmd.Stderr = os.Stderr
 	if d.stdin, err = d.cmd.StdinPipe(); err != nil {

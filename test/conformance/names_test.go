@@ -8,7 +8,7 @@ func derivations() []derived {
 	for _, part := range []func() []derived{
 		aliasCases, versionCases, functionCases, settingsCases, snapStartCases, layerCases,
 		permissionCases, tagCases, urlCases, eventInvokeCases, sourceCases, accountCases,
-		invokeCases, moreCases, storeCases, mappingCases,
+		invokeCases, moreCases, storeCases, mappingCases, asyncCases,
 	} {
 		all = append(all, part()...)
 	}

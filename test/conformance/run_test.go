@@ -3,6 +3,7 @@ package conformance_test
 import (
 	"archive/zip"
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"maps"
@@ -23,9 +24,12 @@ type m = map[string]any
 type run struct {
 	t      *testing.T
 	driver *driver
+	sites  *sites
+	site   site   // of its calls
 	param  string // of the case: what its name has in brackets
 	fn     string // a name for the case's function
 	role   string
+	limit  time.Duration
 
 	answers map[string]any // by the recording's names
 	bound   map[string]string
@@ -66,8 +70,14 @@ func (r *run) try(operation string, input m) m {
 	return got
 }
 
+// other issues a call of another service, whose answer is not compared and must
+// be a success.
+func (r *run) other(service, operation string, input m) m {
+	return r.take("", call{Service: service, Operation: operation, Input: input})
+}
+
 func (r *run) issue(line call) any {
-	line.Service = "lambda"
+	line.Service, line.site = cmp.Or(line.Service, "lambda"), r.site
 	answer, err := r.driver.issue(line)
 	if err != nil {
 		r.stopf("%s: %v", line.Operation, err)

@@ -34,12 +34,15 @@ type server struct {
 }
 
 // startServer starts the program with an empty data directory, and ends it with
-// the test.
-func startServer(t *testing.T) *server {
+// the test. Roles are not made, as they are not compared: functions may do what
+// the cases need.
+func startServer(t *testing.T, flags ...string) *server {
 	t.Helper()
 	program, dir, log := thaw(t), t.TempDir(), &tail{}
-	cmd := exec.Command(program, "serve", "--listen", "127.0.0.1:0", "--data", dir, "--runtimes", runtimes(t), "--account", account, "--region", region,
-		"--settle", settlePause.String(), "--s3-endpoint", startStore(t))
+	cmd := exec.Command(program, append([]string{
+		"serve", "--listen", "127.0.0.1:0", "--data", dir, "--runtimes", runtimes(t), "--account", account, "--region", region,
+		"--settle", settlePause.String(), "--s3-endpoint", startStore(t), "--function-allow", "sqs:SendMessage,events:PutEvents",
+	}, flags...)...)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "AWS_ACCESS_KEY_ID=store", "AWS_SECRET_ACCESS_KEY=store"}
 	cmd.Stderr = log
 	if err := cmd.Start(); err != nil {

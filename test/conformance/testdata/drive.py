@@ -16,14 +16,16 @@ clients = {}
 lock = threading.Lock()
 
 
-def client(service, unchecked):
+def client(service, unchecked, endpoint, key_id, secret):
     with lock:
-        key = service, unchecked
+        key = service, unchecked, endpoint
         if key not in clients:
             config = botocore.config.Config(
                 retries={"total_max_attempts": 1}, read_timeout=60, parameter_validation=not unchecked
             )
-            clients[key] = boto3.client(service, config=config)
+            clients[key] = boto3.client(
+                service, config=config, endpoint_url=endpoint, aws_access_key_id=key_id, aws_secret_access_key=secret
+            )
         return clients[key]
 
 
@@ -53,7 +55,8 @@ def encode(value):
 
 def issue(call):
     try:
-        method = getattr(client(call["service"], call["unchecked"]), xform_name(call["operation"]))
+        own = client(call["service"], call["unchecked"], call["endpoint"], call["key_id"], call["secret"])
+        method = getattr(own, xform_name(call["operation"]))
         answer = method(**decode(call["input"]))
     except botocore.exceptions.ClientError as error:
         answer = error.response
@@ -73,6 +76,6 @@ def work(call):
         sys.stdout.flush()
 
 
-with concurrent.futures.ThreadPoolExecutor(16) as pool:
+with concurrent.futures.ThreadPoolExecutor(32) as pool:
     for line in sys.stdin:
         pool.submit(work, json.loads(line))
