@@ -100,11 +100,13 @@ func (m *Mirror) open(ctx, following context.Context, o Options) (<-chan store.C
 	if err != nil {
 		return nil, err
 	}
+	// The file is read while the store's records come: each is half of the time.
+	var reading sync.WaitGroup
+	var unread error
+	reading.Go(func() { m.file, unread = openFile(o.Path) })
 	now, err := initial(ctx, changes, newest)
-	if err != nil {
-		return changes, err
-	}
-	if m.file, err = openFile(o.Path); err != nil {
+	reading.Wait()
+	if err := errors.Join(err, unread); err != nil {
 		return changes, err
 	}
 	if m.file.torn {

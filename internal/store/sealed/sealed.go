@@ -17,6 +17,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
+	"slices"
+	"sync"
 
 	"thaw/internal/store"
 	"thaw/internal/vault"
@@ -68,6 +71,9 @@ func Open(ctx context.Context, o Options) (*Metadata, error) {
 	return m, nil
 }
 
+// maxCheckers bounds how many records are unsealed at a time when a store is opened.
+const maxCheckers = 8
+
 // check returns the records to be sealed anew, unsealed.
 func (m *Metadata) check(ctx context.Context, entries []store.Entry) (stale []store.Entry, err error) {
 	if len(entries) == 0 {
@@ -75,16 +81,26 @@ func (m *Metadata) check(ctx context.Context, entries []store.Entry) (stale []st
 			return nil, err
 		}
 	}
-	for _, stored := range entries {
-		e, err := m.unseal(stored)
-		if err != nil {
-			return nil, err
-		}
-		if !m.vault.IsCurrent(stored.Value) {
-			stale = append(stale, e)
+	workers := min(runtime.GOMAXPROCS(0), maxCheckers)
+	var checked sync.WaitGroup
+	found, errs := make([][]store.Entry, workers), make([]error, workers)
+	for w := range workers {
+		checked.Go(func() {
+			for i := w; i < len(entries) && errs[w] == nil; i += workers {
+				var e store.Entry
+				if e, errs[w] = m.unseal(entries[i]); errs[w] == nil && !m.vault.IsCurrent(entries[i].Value) {
+					found[w] = append(found[w], e)
+				}
+			}
+		})
+	}
+	checked.Wait()
+	for w := range workers {
+		if errs[w] != nil {
+			return nil, errs[w]
 		}
 	}
-	return stale, nil
+	return slices.Concat(found...), nil
 }
 
 // read is everything that the engine holds.
