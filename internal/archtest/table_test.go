@@ -36,6 +36,11 @@ var house = []row{
 		why: "it decodes, verifies, authorises, calls and encodes; rules live in the packages it calls",
 	},
 	{
+		// A queue is a record of the catalog, its messages are events of the store.
+		folder: "internal/queue", imports: []string{"internal/catalog", "=internal/store"},
+		why: "it keeps messages until they are deleted; who sends and receives them is not its matter",
+	},
+	{
 		folder: "internal/async", imports: []string{"=internal/store"},
 		why: "it decides when an event runs and keeps it until then; who runs it and who sends what became of it are its own small interfaces",
 	},

@@ -92,3 +92,10 @@ func SetRequestID(h http.Header, id string) {
 	//nolint:staticcheck // not the canonical form: clients show it as it was sent
 	h["x-amzn-RequestId"] = []string{id}
 }
+
+// Told is what an error is to a client where it is part of an answer: the code that
+// awsQuery has for it, the text, and whether it is the client's fault.
+func (c *Codec) Told(err error) (code, message string, sender bool) {
+	told, fault := c.faultOf(err)
+	return fault.queryCode(), told.Message, fault.Status < http.StatusInternalServerError
+}
