@@ -39,6 +39,10 @@ type Message struct {
 	Body       string
 	Attributes map[string]async.Attribute
 	Trace      string // the system attribute AWSTraceHeader; empty for none
+	// Once and At are the same at every try: a message that waits already need not be
+	// sent again.
+	Once string
+	At   time.Time
 }
 
 // Functions are the server's own functions.

@@ -156,11 +156,12 @@ func TestOwn(t *testing.T) {
 		t.Errorf("IDs of events: %q", f.ids)
 	}
 	want := &fake{
-		queue:    queueARN,
-		ids:      f.ids,
-		messages: []destination.Message{{Queue: queueARN, Body: `{"a":1}`, Attributes: deadLetter("").Attributes, Trace: traceHeader}},
-		events:   []string{`g:live {"version":"1.0"} ` + traceHeader},
-		objects:  []string{`bucket aws/lambda/async/f/2026/01/02/2026-01-02T03.04.05-` + eventID + ` application/json {"version":"1.0"}`},
+		queue: queueARN,
+		ids:   f.ids,
+		messages: []destination.Message{{Queue: queueARN, Body: `{"a":1}`, Attributes: deadLetter("").Attributes, Trace: traceHeader,
+			Once: "DeadLetter " + eventID, At: deadLetter("").At}},
+		events:  []string{`g:live {"version":"1.0"} ` + traceHeader},
+		objects: []string{`bucket aws/lambda/async/f/2026/01/02/2026-01-02T03.04.05-` + eventID + ` application/json {"version":"1.0"}`},
 		asked: []string{
 			"arn:aws:iam::123456789012:role/r sqs:SendMessage " + queueARN,
 			"arn:aws:iam::123456789012:role/r lambda:InvokeFunction " + functionARN,
