@@ -25,6 +25,7 @@ import (
 	"thaw/internal/invoke"
 	"thaw/internal/lambda"
 	"thaw/internal/pool"
+	"thaw/internal/queue"
 	"thaw/internal/runtimes"
 	"thaw/internal/s3"
 	"thaw/internal/sandbox"
@@ -57,6 +58,7 @@ type server struct {
 	runtimes *runtimes.Catalogue
 	logs     *logstore.Store
 	usage    *usage.Store
+	queues   *queue.Service
 	guests   *guests
 	pools    *pool.Pools
 	spans    *otlp.Exporter // nil: nobody wants them
@@ -199,7 +201,7 @@ func (s *server) open(ctx context.Context) error {
 		return fmt.Errorf("make data directory: %w", err)
 	}
 	for _, step := range []func(context.Context) error{
-		s.openState, s.openUsage, s.openLogs, s.openSandboxes, s.openGuests, s.openSpans, s.openPools, s.openAPI,
+		s.openState, s.openQueues, s.openUsage, s.openLogs, s.openSandboxes, s.openGuests, s.openSpans, s.openPools, s.openAPI,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -405,7 +407,7 @@ func (s *server) openAPI(context.Context) error {
 		Scope:    s.config.Scope,
 		Logger:   s.logger,
 	})
-	services := s.withIdentity(s.withLogs(api, keys), api, keys)
+	services := s.withQueues(s.withIdentity(s.withLogs(api, keys), api, keys), api, keys)
 	s.guests.serve(services)
 	backups := api.Verified(s.serveBackup())
 	used := api.Verified(s.serveUsage())
