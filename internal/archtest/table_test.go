@@ -128,7 +128,7 @@ var house = []row{
 		why: "it is the one place that encodes metadata, and needs only the ports",
 	},
 	{
-		folder: "internal/store", modules: []string{"github.com/nats-io"},
+		folder: "internal/store", modules: []string{"github.com/nats-io", "golang.org/x/sys"},
 		why: "the ports and their engines; what the bytes mean is catalog's",
 	},
 	{

@@ -1,18 +1,17 @@
-// Package jetstream is the durable store engine: a NATS server with JetStream
-// inside the process, reached over an in-process connection and listening
-// nowhere, and blobs as files beside it.
+// Package jetstream is the durable store engine: for records a NATS server with
+// JetStream inside the process, reached over an in-process connection and
+// listening nowhere, and beside it a journal of events and blobs as files.
 //
-//	DIR/jetstream   the server's own: one stream for records, one for the
-//	              journal of events
+//	DIR/jetstream   the server's own: one stream for records
+//	DIR/events      see package events
 //	DIR/blobs       see package blobs
 //
-// Life cycle: Open starts the server, waits until it is ready and both streams
-// are there, and loads the index of waiting events. Close ends watches and
-// leases, stops the server and waits until its goroutines have gone.
+// Life cycle: Open starts the server, waits until it is ready and the stream is
+// there, and reads the journal. Close ends watches and leases, stops the server and
+// waits until its goroutines have gone.
 //
-// What was acknowledged survives kill -9 and loss of power: the server syncs the
-// disk before each answer. That has no group commit, so the queue gathers what
-// concurrent callers enqueue and end into one message of a journal of its own.
+// What was acknowledged survives kill -9 and loss of power: the disk is synced
+// before each answer.
 //
 // One process owns the directory. All methods may be called at the same time.
 package jetstream
@@ -34,6 +33,7 @@ import (
 
 	"thaw/internal/store"
 	"thaw/internal/store/blobs"
+	"thaw/internal/store/events"
 )
 
 const (
@@ -60,7 +60,7 @@ type Store struct {
 	server   *server.Server
 	conn     *nats.Conn
 	metadata *metadata
-	queues   *queues
+	events   *events.Events
 	blobs    *blobs.Directory
 }
 
@@ -97,7 +97,10 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	if s.metadata, err = openMetadata(ctx, js); err != nil {
 		return nil, err
 	}
-	if s.queues, err = openQueues(ctx, js, o.Logger); err != nil {
+	if s.events, err = events.Open(events.Options{Dir: o.Dir, Logger: o.Logger}); err != nil {
+		return nil, err
+	}
+	if err := takeOver(ctx, js, s.events); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -136,12 +139,7 @@ func (s *Store) start(o Options) (err error) {
 func (s *Store) Metadata() store.Metadata { return s.metadata }
 
 // Queue returns the queue of a name.
-func (s *Store) Queue(name string) store.Queue {
-	if err := store.CheckKey(name); err != nil {
-		return store.NoQueue(fmt.Errorf("queue: %w", err))
-	}
-	return s.queues.queue(name)
-}
+func (s *Store) Queue(name string) store.Queue { return s.events.Queue(name) }
 
 // Blobs returns the blobs.
 func (s *Store) Blobs() store.Blobs { return s.blobs }
@@ -149,8 +147,9 @@ func (s *Store) Blobs() store.Blobs { return s.blobs }
 // Close stops everything; what was acknowledged is on the disk already. It is
 // safe on a store that was opened in part.
 func (s *Store) Close() error {
-	if s.queues != nil {
-		s.queues.close()
+	var err error
+	if s.events != nil {
+		err = s.events.Close()
 	}
 	if s.metadata != nil {
 		s.metadata.close()
@@ -163,9 +162,9 @@ func (s *Store) Close() error {
 		s.server.WaitForShutdown()
 	}
 	if s.lock != nil {
-		return s.lock.Close()
+		err = errors.Join(err, s.lock.Close())
 	}
-	return nil
+	return err
 }
 
 // lockDirectory keeps a second process out: two servers over one set of files

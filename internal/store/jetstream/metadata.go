@@ -20,6 +20,9 @@ const (
 	markerTTL = time.Hour
 )
 
+// errClosed is what a store answers after Close.
+var errClosed = errors.New("store is closed")
+
 // metadata keeps each record as the last message of one subject. A revision is
 // the message's sequence in the stream.
 //

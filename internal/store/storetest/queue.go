@@ -351,7 +351,7 @@ func testPurgeAtWork(t *testing.T, q store.Queue) {
 			}
 		})
 		wg.Go(func() {
-			for {
+			for work.Err() == nil {
 				leased, err := q.Lease(work, 3, time.Hour)
 				if err != nil {
 					return

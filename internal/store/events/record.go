@@ -1,4 +1,4 @@
-package jetstream
+package events
 
 import (
 	"encoding/binary"
