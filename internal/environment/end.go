@@ -38,8 +38,11 @@ func (r *run) beginTail() {
 func (r *run) close(report telemetry.Report) []byte {
 	r.env.stream.Emit(telemetry.End{RequestID: r.inv.RequestID})
 	r.env.stream.Emit(report)
-	if account := r.env.opts.Account; account != nil {
-		account(report, r.failed != nil || report.Status != telemetry.Success)
+	failed := r.failed != nil || report.Status != telemetry.Success
+	for _, tell := range []func(telemetry.Report, bool){r.env.opts.Account, r.watch.Reported} {
+		if tell != nil {
+			tell(report, failed)
+		}
 	}
 	return r.env.stream.Tail()
 }

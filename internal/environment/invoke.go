@@ -21,6 +21,9 @@ type Watch struct {
 	// Free is called exactly once, when the environment can take the next
 	// invocation, or, with reusable false, when it has to be shut down.
 	Free func(reusable bool)
+	// Reported, if set, is given the report of the invocation, before Free, and
+	// whether its caller was, or should have been, told of a failure.
+	Reported func(report telemetry.Report, failed bool)
 }
 
 // Invoke runs one invocation and returns as soon as the runtime has responded;

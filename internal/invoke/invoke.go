@@ -15,6 +15,7 @@ import (
 	"thaw/internal/catalog"
 	"thaw/internal/lambda"
 	"thaw/internal/pool"
+	"thaw/internal/telemetry"
 	"thaw/internal/telemetry/trace"
 )
 
@@ -44,6 +45,8 @@ type Options struct {
 	// Random draws the version of an alias that has two: a number from 0 to below 1,
 	// for many at the same time. Nil is the program's own source.
 	Random func() float64
+	// Meter counts invocations; nil means that nobody does.
+	Meter telemetry.Meter
 }
 
 // Service runs invocations.
@@ -72,6 +75,7 @@ const maxTries = 3
 func (s *Service) Invoke(ctx context.Context, req Request) (lambda.Result, error) {
 	ctx = context.WithoutCancel(ctx)
 	lot := lot{random: s.opts.Random}
+	m := s.metering(&req)
 	for try := 1; ; try++ {
 		v, err := s.resolve(req.Ref, &lot)
 		if err != nil {
@@ -80,7 +84,7 @@ func (s *Service) Invoke(ctx context.Context, req Request) (lambda.Result, error
 		if req.DryRun {
 			return lambda.Result{ExecutedVersion: v.Number}, nil
 		}
-		result, err := s.run(ctx, v, &req)
+		result, err := s.run(ctx, v, &req, m)
 		again := errors.Is(err, pool.ErrRetired) || errors.Is(err, pool.ErrGone)
 		if !again || try == maxTries {
 			return result, err
@@ -89,11 +93,14 @@ func (s *Service) Invoke(ctx context.Context, req Request) (lambda.Result, error
 }
 
 // run gives the event to an environment of the version.
-func (s *Service) run(ctx context.Context, v *lambda.Version, req *Request) (lambda.Result, error) {
+func (s *Service) run(ctx context.Context, v *lambda.Version, req *Request, m metering) (lambda.Result, error) {
+	m.ExecutedVersion = v.Number
 	lease, err := s.opts.Pools.Acquire(ctx, req.Ref.Name, v)
 	if err != nil {
+		m.refused(err)
 		return lambda.Result{}, err
 	}
+	m.admitted(lease)
 	inv := lambda.Invocation{
 		RequestID:     req.RequestID,
 		ARN:           s.opts.Scope.FunctionARN(req.Ref.Name, req.Ref.Qualifier),

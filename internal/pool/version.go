@@ -73,6 +73,10 @@ type grant struct {
 
 // Lease is the right to run one invocation in one environment.
 type Lease struct {
+	// Reported, if set before Invoke, is given the invocation's report; see
+	// environment.Watch.
+	Reported func(report telemetry.Report, failed bool)
+
 	member *member
 	permit permit
 }
@@ -96,6 +100,7 @@ func (l *Lease) Invoke(ctx context.Context, inv lambda.Invocation, tail bool) (l
 	a, fn := &m.pool.pools.admission, l.permit.fn
 	responded := false
 	return m.env.Invoke(ctx, inv, tail, environment.Watch{
+		Reported: l.Reported,
 		Responded: func() {
 			responded = true
 			fn.draining.Add(1)
@@ -280,12 +285,15 @@ func (vp *versionPool) begin(victim *member) bool {
 	if victim != nil {
 		vp.pools.host.endings(+1)
 	}
+	done := vp.pools.host.work()
 	vp.pools.work.Go(func() {
 		if victim != nil {
 			victim.pool.end(victim)
 			vp.pools.host.endings(-1)
 		}
-		vp.started(vp.make(v, telemetry.OnDemand))
+		m, err := vp.make(v, telemetry.OnDemand)
+		vp.started(m, err)
+		done()
 	})
 	return true
 }
@@ -501,4 +509,3 @@ func (vp *versionPool) drain(ctx context.Context) {
 	}
 	<-empty
 }
-
