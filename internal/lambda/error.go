@@ -37,6 +37,7 @@ const (
 	CodeResourceNotFound          = "ResourceNotFoundException"
 	CodePreconditionFailed        = "PreconditionFailedException"
 	CodeTooManyRequests           = "TooManyRequestsException"
+	CodeRecursiveInvocation       = "RecursiveInvocationException"
 	CodeService                   = "ServiceException"
 	CodeValidation                = "ValidationException"
 	CodeAccessDenied              = "AccessDeniedException"
