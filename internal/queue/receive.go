@@ -16,9 +16,11 @@ const (
 	MaxBatch = 10
 	// maxInFlight is the service's limit for a standard queue.
 	maxInFlight = 120_000
-	// notAtAll is the visibility timeout of a message that is to wait on: the store
-	// would hand it out twice at once without any.
-	notAtAll = time.Nanosecond
+	// notAtAll is the visibility timeout of a message that is to wait on: without any
+	// it would be in one answer twice.
+	notAtAll = time.Millisecond
+	// aside is for how long a message is left alone that cannot be read or ended.
+	aside = time.Minute
 )
 
 // Want says what to receive; what is nil is the queue's.
@@ -62,14 +64,17 @@ func (s *Service) Receive(ctx context.Context, queue string, w Want) ([]Message,
 	return s.receive(ctx, waiting, q, b, w.Max, max(visibility, notAtAll))
 }
 
-// receive leases until there is something to hand out or waiting ends.
-func (s *Service) receive(ctx, waiting context.Context, q *lambda.Queue, b *box, limit int, visibility time.Duration) ([]Message, error) {
+// receive leases until there is something to hand out or waiting ends. What does not
+// come to be handed out takes nobody's place.
+func (s *Service) receive(ctx, waiting context.Context, q *lambda.Queue, b *box, limit int, visibility time.Duration) (messages []Message, err error) {
 	// Messages that are taken off the queue on the way are taken off to the end.
 	ctx = context.WithoutCancel(ctx)
 	for {
-		leased, err := b.events.Lease(waiting, limit, visibility)
+		leased, err := b.events.Lease(waiting, limit-len(messages), visibility)
 		switch {
 		case err == nil:
+		case len(messages) > 0:
+			return messages, nil
 		case b.ctx.Err() != nil && s.ctx.Err() == nil:
 			return nil, errNoQueue()
 		case waiting.Err() != nil && errors.Is(err, waiting.Err()) || s.ctx.Err() != nil:
@@ -80,26 +85,39 @@ func (s *Service) receive(ctx, waiting context.Context, q *lambda.Queue, b *box,
 		if r, ok := s.catalog.Queue(q.Name); ok && r.Queue.ID == q.ID {
 			q = r.Queue // it may have been changed while this was waiting
 		}
-		if messages := s.hand(ctx, q, b, leased, visibility); len(messages) > 0 {
+		handed := s.hand(ctx, q, b, leased, visibility)
+		messages = append(messages, handed...)
+		if len(messages) == limit || len(messages) > 0 && len(handed) == len(leased) {
 			return messages, nil
+		}
+		if len(messages) > 0 {
+			waiting = ended
 		}
 	}
 }
+
+// ended is for who takes what is there and does not wait.
+var ended = func() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}()
 
 // hand makes messages of leased events. Those that are too old end here, and those
 // that were received too often go to the dead-letter queue.
 func (s *Service) hand(ctx context.Context, q *lambda.Queue, b *box, leased []store.Leased, visibility time.Duration) []Message {
 	now := time.Now()
 	var messages []Message
-	var ended, dead []moved
+	var old, dead []moved
 	for _, l := range leased {
 		m, err := b.load(l.Event)
 		if err != nil {
 			s.logger.Error("message not readable; it stays in its queue", slog.String("queue", q.Name), slog.String("message", l.ID), slog.Any("error", err))
+			b.setAside(ctx, l)
 			continue
 		}
 		if now.Sub(m.SentAt) >= q.Retention {
-			ended = append(ended, moved{l, m})
+			old = append(old, moved{l, m})
 			continue
 		}
 		f := b.board(l, now, visibility)
@@ -114,7 +132,7 @@ func (s *Service) hand(ctx context.Context, q *lambda.Queue, b *box, leased []st
 		m.Receipt = receipt{id: l.ID, token: l.Token, boot: s.boot}.handle(q.Key)
 		messages = append(messages, *m)
 	}
-	s.end(ctx, q, b, ended)
+	s.end(ctx, q, b, old)
 	for _, kept := range s.bury(ctx, q, b, dead) {
 		kept.message.ReceiveCount++
 		kept.message.Receipt = receipt{id: kept.lease.ID, token: kept.lease.Token, boot: s.boot}.handle(q.Key)
@@ -127,6 +145,11 @@ func (s *Service) hand(ctx context.Context, q *lambda.Queue, b *box, leased []st
 type moved struct {
 	lease   store.Leased
 	message *Message
+}
+
+// setAside leaves a message alone for a while.
+func (b *box) setAside(ctx context.Context, l store.Leased) {
+	_ = b.events.Extend(ctx, l, time.Now().Add(aside)) // else it is met again sooner
 }
 
 // board notes that a message is in flight.
@@ -142,8 +165,7 @@ func (b *box) board(l store.Leased, now time.Time, visibility time.Duration) fli
 	return f
 }
 
-// end takes messages off a queue. One that cannot be is seen again when its
-// visibility timeout has passed.
+// end takes messages off a queue. One that cannot be is met again.
 func (s *Service) end(ctx context.Context, q *lambda.Queue, b *box, list []moved) {
 	if len(list) == 0 {
 		return
@@ -154,6 +176,9 @@ func (s *Service) end(ctx context.Context, q *lambda.Queue, b *box, list []moved
 	}
 	if err := b.events.End(ctx, ids); err != nil {
 		s.logger.Error("messages not taken off their queue", slog.String("queue", q.Name), slog.Any("error", err))
+		for _, m := range list {
+			b.setAside(ctx, m.lease)
+		}
 		return
 	}
 	b.mu.Lock()

@@ -325,7 +325,7 @@ func TestChangeVisibility(t *testing.T) {
 		refused(t, b.ChangeVisibility(t.Context(), "q", m.Receipt, time.Second), queue.CodeInvalidValue, "not available for visibility timeout change")
 		time.Sleep(10 * time.Second)
 		m = b.one("q", 0)
-		time.Sleep(1)
+		time.Sleep(time.Millisecond)
 		refused(t, b.ChangeVisibility(t.Context(), "q", m.Receipt, time.Second), queue.CodeInvalidValue, "not available")
 		m = b.one("q", time.Minute)
 		time.Sleep(time.Second)
