@@ -26,6 +26,10 @@
 // mean CPU time of one, which other work on the machine sways less, and rss_mib and
 // peak_mib, the server's memory in MiB when it is ready and at most until then.
 //
+// enqueue.cN is N publishers that each enqueue an event of 1000 bytes when their last
+// one is durable. In the limit program's place is the same engine with a sync of the
+// disk for each event.
+//
 // Metrics: p50_us and p99_us, the latency in µs as a client on the same machine
 // sees it; rps, answers per second (for cold scenarios, one over the mean
 // latency); cpu_us_per_invoke, the CPU time in µs, user and system, of the
@@ -118,6 +122,11 @@ func (c config) run(ctx context.Context) error {
 			return err
 		}
 		results = append(results, managed...)
+		enqueued, err := c.enqueues(ctx, only)
+		if err != nil {
+			return err
+		}
+		results = append(results, enqueued...)
 	}
 	if err := writeTable(os.Stdout, results); err != nil {
 		return err

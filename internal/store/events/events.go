@@ -48,6 +48,9 @@ type Options struct {
 	Logger *slog.Logger
 	// Now is time.Now if it is nil. It is only for the names of what is set aside.
 	Now func() time.Time
+	// GroupRecords bounds how many records of concurrent callers share a sync of the
+	// disk; 0 is the default. With 1 each has its own, for comparison.
+	GroupRecords int
 }
 
 // Events are the named queues over one journal.
@@ -67,6 +70,9 @@ func Open(o Options) (*Events, error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.GroupRecords == 0 {
+		o.GroupRecords = groupRecords
 	}
 	journal, live, err := openJournal(o)
 	if err != nil {

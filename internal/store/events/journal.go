@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// groupRecords is how many records share one group, and so one sync of the
-	// disk. A call's own records are never parted, so a group may be larger by one
+	// groupRecords is how many records share one group by default, and so one sync of
+	// the disk. A call's own records are never parted, so a group may be larger by one
 	// call.
 	groupRecords = 1024
 	// groupBytes bounds what is gathered; one call is below it.
@@ -30,6 +30,7 @@ type journal struct {
 	logger *slog.Logger
 	now    func() time.Time
 	slack  int64 // bytes
+	limit  int   // records of a group
 	calls  chan *call
 	done   chan struct{} // closed when the goroutine is to end
 	ended  sync.WaitGroup
@@ -133,7 +134,7 @@ func (j *journal) gather(first *call) []*call {
 		return group
 	}
 	records, size := len(first.records), first.size
-	for records < groupRecords {
+	for records < j.limit {
 		select {
 		case c := <-j.calls:
 			if size+c.size > groupBytes || c.isPurge() {

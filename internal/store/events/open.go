@@ -29,6 +29,7 @@ func openJournal(o Options) (*journal, map[string]map[string]liveEvent, error) {
 		logger: o.Logger,
 		now:    o.Now,
 		slack:  defaultSlack,
+		limit:  o.GroupRecords,
 		calls:  make(chan *call),
 		done:   make(chan struct{}),
 		spots:  make(map[string]map[string]spot),
