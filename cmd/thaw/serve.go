@@ -32,6 +32,7 @@ type Config struct {
 	AccountConcurrency int
 	MaxEnvironments    int
 	PausedSandboxes    int
+	Admitting          admitting
 	Keeping            keeping
 	Tracing            tracing
 	Networking         networking
@@ -112,6 +113,7 @@ socket that a service manager has opened (LISTEN_FDS) is taken instead of
 	numberFlag(cmd, &c.AccountConcurrency, "account-concurrency", lambda.DefaultAccountConcurrency, 1, maxConcurrency, "invocations that may run at one time")
 	numberFlag(cmd, &c.MaxEnvironments, "max-environments", defaultMaxEnvironments(), 1, maxConcurrency, "execution environments that may exist at one time, idle ones included")
 	numberFlag(cmd, &c.PausedSandboxes, "paused-sandboxes", defaultPausedSandboxes, 0, maxPausedSandboxes, "sandboxes to keep ready for cold starts, at most 256")
+	c.Admitting.flags(cmd)
 	c.Keeping.flags(cmd)
 	c.Tracing.flags(cmd)
 	c.Networking.flags(cmd)
@@ -214,9 +216,12 @@ func defaultRuntimesDir() string {
 	return filepath.Join(defaultDataDir(), "runtimes")
 }
 
-// defaultMaxEnvironments is one for every 64 MiB of the machine's memory: what a
-// small environment needs while it is idle.
+// defaultMaxEnvironments is one for every 24 MiB of the machine's memory, up to the
+// account's default concurrency: an idle environment of a function in Go takes 5
+// MiB, one in Node.js 30. What functions take when they run is not known ahead;
+// --memory-reserve keeps environments from being started, and idle ones from
+// staying, when it runs short.
 func defaultMaxEnvironments() int {
-	const perEnvironment = 64 << 20
+	const perEnvironment = 24 << 20
 	return int(min(max(memoryBytes()/perEnvironment, 16), lambda.DefaultAccountConcurrency))
 }

@@ -305,12 +305,12 @@ func (s *server) trySandbox(ctx context.Context) error {
 }
 
 func (s *server) openPools(ctx context.Context) error {
-	keep, err := s.config.Keeping.options(pool.Options{
+	keep, err := s.config.Keeping.options(s.config.Admitting.options(pool.Options{
 		New:             s.newEnvironment,
 		AccountLimit:    s.config.AccountConcurrency,
 		MaxEnvironments: s.config.MaxEnvironments,
 		Logger:          s.logger,
-	})
+	}))
 	if err != nil {
 		return err
 	}
@@ -328,6 +328,7 @@ func (s *server) openPools(ctx context.Context) error {
 		s.pools.Changed(r.Function.Name, r.Function)
 	})
 	s.onClose(func(context.Context) error { cancel(); return nil })
+	s.claim()
 	objects, err := s.objects(ctx)
 	if err != nil {
 		return err
@@ -335,7 +336,7 @@ func (s *server) openPools(ctx context.Context) error {
 	s.control, err = control.Open(ctx, control.Options{
 		Catalog: s.catalog, Code: s.code, Objects: objects, Scope: s.config.Scope,
 		Quotas:            control.Quotas{Concurrency: s.config.AccountConcurrency, CodeStorage: int64(s.config.Sourcing.StorageMiB) << 20},
-		RuntimeVersionARN: s.runtimes.VersionARN, Settle: s.config.Settle, Logger: s.logger,
+		RuntimeVersionARN: s.runtimes.VersionARN, Provisioned: s.provisioned, Settle: s.config.Settle, Logger: s.logger,
 	})
 	if err != nil {
 		return err

@@ -5,9 +5,60 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"thaw/internal/concurrency"
+	"thaw/internal/control"
+	"thaw/internal/lambda"
 	"thaw/internal/linux/memory"
 	"thaw/internal/pool"
 )
+
+// admitting is which invocations are let in.
+type admitting struct {
+	HostWait    time.Duration
+	RequestRate int // 0: none
+	ScalingRate int // 0: none
+}
+
+func (a *admitting) flags(cmd *cobra.Command) {
+	durationFlag(cmd, &a.HostWait, "host-wait", time.Second, 0, time.Minute, "how long an invocation waits for room when --max-environments are busy")
+	numberFlag(cmd, &a.RequestRate, "request-rate", concurrency.DefaultRequests, 0, maxConcurrency, "invocations that a function may begin in a second, for each unit of its concurrency; 0 is no limit")
+	numberFlag(cmd, &a.ScalingRate, "scaling-rate", concurrency.DefaultStarts, 0, maxConcurrency, "environments that a function may start in ten seconds; 0 is no limit")
+}
+
+// options fills in what the pool is told about admission, for which 0 is what is
+// not said.
+func (a *admitting) options(o pool.Options) pool.Options {
+	none := func(n int) int {
+		if n == 0 {
+			return -1
+		}
+		return n
+	}
+	o.RequestRate, o.StartRate = none(a.RequestRate), none(a.ScalingRate)
+	if o.HostWait = a.HostWait; o.HostWait == 0 {
+		o.HostWait = -1
+	}
+	return o
+}
+
+// claim tells the pool what functions claim at the start: changes it is told as
+// they come.
+func (s *server) claim() {
+	for _, listed := range s.catalog.List() {
+		if listed.Reserved == nil && listed.Provisioned == 0 {
+			continue
+		}
+		if r, ok := s.catalog.Function(listed.Name); ok {
+			s.pools.Changed(listed.Name, r.Function)
+		}
+	}
+}
+
+// provisioned tells the control plane how far the pool is.
+func (s *server) provisioned(f *lambda.Function, qualifier string) control.Provisioning {
+	p := s.pools.Provisioned(f, qualifier)
+	return control.Provisioning{Allocated: p.Allocated, Available: p.Available, Status: p.Status, Reason: p.Reason}
+}
 
 // keeping is how environments are kept between invocations.
 type keeping struct {

@@ -91,19 +91,28 @@ func untyped(format string, args ...any) error {
 type ProvisionedView struct {
 	lambda.ProvisionedConcurrency
 	ARN string
+	Provisioning
+}
+
+// Provisioning is how far a wish for provisioned concurrency is.
+type Provisioning struct {
 	// Allocated and Available count environments: made, and initialized.
 	Allocated int
 	Available int
 	Status    string
+	Reason    string // of the status, or empty
 }
 
 // provisioningInProgress is the status until all environments are ready.
 const provisioningInProgress = "IN_PROGRESS"
 
-// provisionedView shows a wish. Nothing allocates environments for it yet, and the
-// view says so.
+// provisionedView shows a wish, and what has come of it.
 func (c *Control) provisionedView(f *lambda.Function, p lambda.ProvisionedConcurrency) ProvisionedView {
-	return ProvisionedView{ProvisionedConcurrency: p, ARN: c.scope.FunctionARN(f.Name, p.Qualifier), Status: provisioningInProgress}
+	view := ProvisionedView{ProvisionedConcurrency: p, ARN: c.scope.FunctionARN(f.Name, p.Qualifier), Provisioning: Provisioning{Status: provisioningInProgress}}
+	if c.provisioned != nil {
+		view.Provisioning = c.provisioned(f, p.Qualifier)
+	}
+	return view
 }
 
 // PutProvisionedConcurrency wants environments of a published version, or of an
@@ -118,6 +127,7 @@ func (c *Control) PutProvisionedConcurrency(ctx context.Context, ref lambda.Ref,
 	c.claiming.Lock()
 	defer c.claiming.Unlock()
 	p := lambda.ProvisionedConcurrency{Qualifier: ref.Qualifier, Requested: requested, LastModified: time.Now()}
+	var before Provisioning
 	f, err := c.changeConfigs(ctx, ref, c.provisionedNotFound(ref), func(f *lambda.Function) error {
 		v, err := c.provisionedVersion(f, ref)
 		if err != nil {
@@ -126,6 +136,7 @@ func (c *Control) PutProvisionedConcurrency(ctx context.Context, ref lambda.Ref,
 		if err := c.checkProvisioned(f, p); err != nil {
 			return err
 		}
+		before = c.provisionedView(f, p).Provisioning
 		f.Configs.Provisioned = lambda.With(f.Configs.Provisioned, p)
 		touch(v)
 		return nil
@@ -133,7 +144,9 @@ func (c *Control) PutProvisionedConcurrency(ctx context.Context, ref lambda.Ref,
 	if err != nil {
 		return ProvisionedView{}, err
 	}
-	return c.provisionedView(f, p), nil
+	// The change begins, whatever has come of it meanwhile: as recorded.
+	before.Status, before.Reason = provisioningInProgress, ""
+	return ProvisionedView{ProvisionedConcurrency: p, ARN: c.scope.FunctionARN(f.Name, p.Qualifier), Provisioning: before}, nil
 }
 
 func unpublished() error {

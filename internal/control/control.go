@@ -34,6 +34,7 @@ import (
 	"thaw/internal/catalog"
 	"thaw/internal/lambda"
 	"thaw/internal/store"
+	"thaw/internal/telemetry"
 )
 
 // Packages keeps deployment packages: package code.
@@ -79,27 +80,33 @@ type Options struct {
 	Objects Objects // nil: every zip comes in its request
 	Scope   lambda.Scope
 	Quotas  Quotas // zero members stand for DefaultQuotas
+	// Provisioned tells how far provisioned concurrency is; nil is not at all.
+	Provisioned func(f *lambda.Function, qualifier string) Provisioning
 	// Settle is how long a change is shown as in progress at least. The service
 	// takes seconds; zero, the default, is as fast as activation goes.
 	Settle time.Duration
 	// RuntimeVersionARN names the version of a runtime that functions run with. By
 	// default it is derived from the runtime's name.
 	RuntimeVersionARN func(runtime string) string
-	Logger            *slog.Logger
+	// Meter counts what is deployed although its signature is not trusted; nil: nobody.
+	Meter  telemetry.Meter
+	Logger *slog.Logger
 }
 
 // Control carries out the operations on functions and layers.
 type Control struct {
-	catalog    *catalog.Catalog
-	code       Packages
-	objects    Objects
-	scope      lambda.Scope
-	quotas     Quotas
-	versionARN func(runtime string) string
-	logger     *slog.Logger
-	activation *activation
-	collection *collection
-	mappings   *settling
+	catalog     *catalog.Catalog
+	code        Packages
+	objects     Objects
+	scope       lambda.Scope
+	quotas      Quotas
+	provisioned func(f *lambda.Function, qualifier string) Provisioning
+	versionARN  func(runtime string) string
+	logger      *slog.Logger
+	meter       telemetry.Meter
+	activation  *activation
+	collection  *collection
+	mappings    *settling
 	// mapping is held while an event source mapping changes: each is to be the
 	// only one of its source and function.
 	mapping sync.Mutex
@@ -128,7 +135,7 @@ func Open(ctx context.Context, o Options) (*Control, error) {
 	if o.RuntimeVersionARN == nil {
 		o.RuntimeVersionARN = func(runtime string) string { return runtimeVersionARN(o.Scope, runtime) }
 	}
-	c := &Control{catalog: o.Catalog, code: o.Code, objects: o.Objects, scope: o.Scope, quotas: o.Quotas, versionARN: o.RuntimeVersionARN, logger: o.Logger}
+	c := &Control{catalog: o.Catalog, code: o.Code, objects: o.Objects, scope: o.Scope, quotas: o.Quotas, versionARN: o.RuntimeVersionARN, logger: o.Logger, provisioned: o.Provisioned, meter: o.Meter}
 	c.activation = startActivation(context.WithoutCancel(ctx), o)
 	c.collection = startCollection(context.WithoutCancel(ctx), o)
 	c.mappings = startSettling(context.WithoutCancel(ctx), o)

@@ -10,11 +10,14 @@ import (
 // host is the places for environments that there are.
 type host struct {
 	limit int
+	gate  int         // how many starts may be at work at one time
+	roomy func() bool // whether there is memory for one more
 
 	serving sync.Mutex // held while turns are given
 
 	mu           sync.Mutex
 	environments int // existing or being started
+	starts       int // at work, on demand
 	ending       int // of these, those that are being shut down
 	queue        []*versionPool
 	candidates   candidates
@@ -25,6 +28,14 @@ type host struct {
 	hungry  atomic.Bool
 	waiting atomic.Int64
 }
+
+const (
+	// workTime is how long a start keeps others from beginning, at most.
+	workTime = 500 * time.Millisecond
+	// leastRoom is how many environments may exist however little memory there is:
+	// what takes the memory may be somebody else.
+	leastRoom = 16
+)
 
 // turn is a pool's place in the queue, guarded by host.mu.
 type turn struct {
@@ -79,6 +90,10 @@ func (h *host) serve() {
 		if !vp.wanting() {
 			continue
 		}
+		if h.busy() {
+			h.waitOn(vp)
+			return
+		}
 		victim, ok := h.place()
 		if !ok {
 			h.waitOn(vp)
@@ -109,6 +124,45 @@ func (h *host) give(m *member) bool {
 	return false
 }
 
+// busy tells that as many starts are at work as may be.
+func (h *host) busy() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.starts >= h.gate
+}
+
+// work counts a start that is at work, until it is done or has taken so long that
+// it will rather be waiting for something than using the processor.
+func (h *host) work() (done func()) {
+	h.mu.Lock()
+	h.starts++
+	h.mu.Unlock()
+	var once sync.Once
+	over := func() {
+		once.Do(func() {
+			h.mu.Lock()
+			h.starts--
+			h.mu.Unlock()
+			if h.hungry.Load() {
+				h.serve()
+			}
+		})
+	}
+	slow := time.AfterFunc(workTime, over)
+	return func() {
+		slow.Stop()
+		over()
+	}
+}
+
+// full tells that there is no room, whatever else keeps a start waiting.
+func (h *host) full() bool {
+	roomy := h.roomy()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return (h.environments >= h.limit || h.environments >= leastRoom && !roomy) && len(h.candidates) == 0
+}
+
 // unplace undoes place.
 func (h *host) unplace(victim *member) {
 	if victim != nil {
@@ -131,9 +185,10 @@ func (h *host) place() (victim *member, ok bool) {
 
 // spare takes a free place.
 func (h *host) spare() bool {
+	roomy := h.roomy()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.environments >= h.limit {
+	if h.environments >= h.limit || h.environments >= leastRoom && !roomy {
 		return false
 	}
 	h.environments++

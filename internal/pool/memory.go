@@ -109,3 +109,27 @@ func (p *Pools) evict() {
 		p.host.endings(-1)
 	}
 }
+
+// readingAge is how old a reading of the memory may be for a start.
+const readingAge = 100 * time.Millisecond
+
+// roomy makes the question whether the host has memory for one more environment.
+// One that has none to spare is full, whatever MaxEnvironments says: the
+// alternative is that its kernel kills what it likes.
+func (o *Options) roomy() func() bool {
+	if o.Memory == nil {
+		return func() bool { return true }
+	}
+	var mu sync.Mutex
+	var at time.Time
+	enough := true
+	return func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		if now := time.Now(); at.IsZero() || now.Sub(at) >= readingAge {
+			m, err := o.Memory()
+			at, enough = now, err != nil || m.AvailableBytes >= o.MemoryReserve
+		}
+		return enough
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -42,6 +43,9 @@ type Options struct {
 	// MaxEnvironments bounds the environments that exist at one time, idle ones
 	// included: beyond it an idle one has to go first.
 	MaxEnvironments int
+	// MaxStarts bounds the environments that are started on demand at one time; one
+	// that takes long does not count any more.
+	MaxStarts int
 	// HostWait is how long an invocation waits for room on a full host; less than 0
 	// is not at all. MaxWaiting bounds how many wait.
 	HostWait   time.Duration
@@ -66,6 +70,7 @@ type Options struct {
 const (
 	defaultMaxEnvironments = 256
 	defaultHostWait        = time.Second
+	startsPerCPU           = 4
 	defaultIdleGrace       = 10 * time.Millisecond
 	defaultKeepAlive       = 10 * time.Minute
 	// defaultMaxAge is of the order that the service's documentation names: "every
@@ -100,6 +105,7 @@ func (o Options) withDefaults() Options {
 	number(&o.StartRate, concurrency.DefaultStarts)
 	number(&o.MaxEnvironments, defaultMaxEnvironments)
 	number(&o.MaxWaiting, o.MaxEnvironments)
+	number(&o.MaxStarts, startsPerCPU*runtime.GOMAXPROCS(0))
 	length(&o.HostWait, defaultHostWait)
 	length(&o.IdleGrace, defaultIdleGrace)
 	length(&o.KeepAlive, defaultKeepAlive)
@@ -133,7 +139,7 @@ func New(opts Options) *Pools {
 	opts = opts.withDefaults()
 	p := &Pools{
 		opts: opts, epoch: time.Now(), byName: map[string]*function{}, retired: map[*versionPool]struct{}{},
-		host:      host{limit: opts.MaxEnvironments, crowd: leastCrowd},
+		host:      host{limit: opts.MaxEnvironments, gate: opts.MaxStarts, crowd: leastCrowd, roomy: opts.roomy()},
 		preparing: make(chan struct{}, maxPreparing),
 	}
 	p.admission.ledger = concurrency.NewLedger(concurrency.Limits{

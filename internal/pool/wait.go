@@ -53,6 +53,9 @@ func (vp *versionPool) refuse(w *waiter, patient bool) bool {
 	if patient && time.Since(w.began) < endGrace && vp.pools.host.isEnding() {
 		return false
 	}
+	if patient && !vp.pools.host.full() {
+		return false // it is not for want of room that one waits
+	}
 	vp.mu.Lock()
 	defer vp.mu.Unlock()
 	at := slices.Index(vp.waiters, w)

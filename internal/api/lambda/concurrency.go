@@ -75,7 +75,7 @@ func (h *Handler) putProvisionedConcurrencyConfig(ctx context.Context, c *call) 
 		RequestedProvisionedConcurrentExecutions: p.RequestedProvisionedConcurrentExecutions,
 		AvailableProvisionedConcurrentExecutions: p.AvailableProvisionedConcurrentExecutions,
 		AllocatedProvisionedConcurrentExecutions: p.AllocatedProvisionedConcurrentExecutions,
-		Status:                                   p.Status, LastModified: p.LastModified,
+		Status:                                   p.Status, StatusReason: p.StatusReason, LastModified: p.LastModified,
 	}, nil
 }
 
@@ -111,7 +111,7 @@ func (h *Handler) listProvisionedConcurrencyConfigs(ctx context.Context, c *call
 			FunctionArn: &views[i].ARN, RequestedProvisionedConcurrentExecutions: p.RequestedProvisionedConcurrentExecutions,
 			AvailableProvisionedConcurrentExecutions: p.AvailableProvisionedConcurrentExecutions,
 			AllocatedProvisionedConcurrentExecutions: p.AllocatedProvisionedConcurrentExecutions,
-			Status:                                   p.Status, LastModified: p.LastModified,
+			Status:                                   p.Status, StatusReason: p.StatusReason, LastModified: p.LastModified,
 		})
 	}
 	return out, nil
@@ -132,6 +132,7 @@ func provisioned(view *control.ProvisionedView) model.GetProvisionedConcurrencyC
 		AvailableProvisionedConcurrentExecutions: &view.Available,
 		AllocatedProvisionedConcurrentExecutions: &view.Allocated,
 		Status:                                   &view.Status,
+		StatusReason:                             present(view.Reason),
 		LastModified:                             new(view.LastModified.UTC().Format(lastModified)),
 	}
 }
