@@ -32,6 +32,8 @@ type Request struct {
 	LogTail bool
 	// DryRun checks everything and runs nothing.
 	DryRun bool
+	// Event tells that it can come again later: it waits for no room on the host.
+	Event bool
 }
 
 // Options is what a Service works with.
@@ -84,6 +86,9 @@ func (s *Service) Invoke(ctx context.Context, req Request) (lambda.Result, error
 		if req.DryRun {
 			return lambda.Result{ExecutedVersion: v.Number}, nil
 		}
+		if err := s.unlooped(&req, m); err != nil {
+			return lambda.Result{}, err
+		}
 		result, err := s.run(ctx, v, &req, m)
 		again := errors.Is(err, pool.ErrRetired) || errors.Is(err, pool.ErrGone)
 		if !again || try == maxTries {
@@ -95,7 +100,11 @@ func (s *Service) Invoke(ctx context.Context, req Request) (lambda.Result, error
 // run gives the event to an environment of the version.
 func (s *Service) run(ctx context.Context, v *lambda.Version, req *Request, m metering) (lambda.Result, error) {
 	m.ExecutedVersion = v.Number
-	lease, err := s.opts.Pools.Acquire(ctx, req.Ref.Name, v)
+	acquire := s.opts.Pools.Acquire
+	if req.Event {
+		acquire = s.opts.Pools.TryAcquire
+	}
+	lease, err := acquire(ctx, req.Ref.Name, v)
 	if err != nil {
 		m.refused(err)
 		return lambda.Result{}, err

@@ -127,6 +127,7 @@ func (c ScalingConfig) Of() string          { return c.Qualifier }
 // Values of RecursiveLoop and of UpdateOn.
 const (
 	RecursiveLoopTerminate = "Terminate"
+	RecursiveLoopAllow     = "Allow"
 	UpdateRuntimeAuto      = "Auto"
 	UpdateRuntimeManual    = "Manual"
 )

@@ -110,7 +110,7 @@ func TestTrace(t *testing.T) {
 
 	const passed = "aaaaaaaaaaaaaaaaaaaaaaaa"
 	inside, out := invoke(passed, `{}`, "passed through")
-	want := "Root=1-5759e988-" + passed + ";Parent=" + caller + ";Sampled=1;Lineage=1:a1b2c3d4:3"
+	want := "Root=1-5759e988-" + passed + ";Parent=" + caller + ";Sampled=1;Lineage=1:a1b2c3d4:4"
 	if answered := out.header.Get("X-Amzn-Trace-Id"); inside != want || answered != want {
 		t.Errorf("passed through: inside %q, answered %q; want %q", inside, answered, want)
 	}
@@ -129,7 +129,7 @@ func TestTrace(t *testing.T) {
 	s.waitUpdated(t, "traced")
 	const active = "bbbbbbbbbbbbbbbbbbbbbbbb"
 	inside, out = invoke(active, `{}`, "active")
-	m := regexp.MustCompile(`^Root=1-5759e988-` + active + `;Parent=([0-9a-f]{16});Sampled=1;Lineage=1:a1b2c3d4:3$`).FindStringSubmatch(inside)
+	m := regexp.MustCompile(`^Root=1-5759e988-` + active + `;Parent=([0-9a-f]{16});Sampled=1;Lineage=1:a1b2c3d4:4$`).FindStringSubmatch(inside)
 	if m == nil || m[1] == caller || out.header.Get("X-Amzn-Trace-Id") != inside {
 		t.Fatalf("active: inside %q, answered %q; want a segment", inside, out.header.Get("X-Amzn-Trace-Id"))
 	}

@@ -83,8 +83,9 @@ var traceID = regexp.MustCompile(`^Root=1-[0-9a-f]{8}-[0-9a-f]{24};Parent=[0-9a-
 func TestTraceHeader(t *testing.T) {
 	s := newServer(t, setup{})
 	const given = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1;Lineage=1:a1b2c3d4:3"
+	next := strings.TrimSuffix(given, "3") + "4" // it has gone one hop further
 	for name, test := range map[string]struct{ sent, result, want string }{
-		"passed on":     {given, "", `^` + given + `$`},
+		"passed on":     {given, "", `^` + next + `$`},
 		"a segment":     {given, "Root=own", `^Root=own$`},
 		"no such trace": {"Root=mine;Sampled=1", "", traceID.String()},
 	} {

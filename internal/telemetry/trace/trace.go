@@ -6,9 +6,10 @@
 //	Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1;Lineage=1:a1b2c3d4:0
 //
 // Root names the trace, Parent the span that caused this request, Sampled whether
-// the trace is recorded. Lineage is the service's own count of hops. A field that
-// is not known is passed on. A segment is the span of one invocation of a function
-// whose tracing is Active: what the function does has it for its parent.
+// the trace is recorded. Lineage is the service's own count of hops: each acceptance
+// is one. A field that is not known is passed on. A segment is the span of one
+// invocation of a function whose tracing is Active: what the function does has it
+// for its parent.
 package trace
 
 import (
@@ -132,12 +133,11 @@ func Accept(given string, now time.Time) Accepted {
 	if s := h.Get(Sampled); s != "0" && s != "1" {
 		h, a.Undecided = h.With(Sampled, "0"), true
 	}
-	if h.Get(Lineage) == "" {
-		var random [4]byte
-		rand.Read(random[:])
-		h = h.With(Lineage, "1:"+hex.EncodeToString(random[:])+":0")
+	lineage := newLineage()
+	if given := h.Get(Lineage); given != "" {
+		lineage = nextLineage(given)
 	}
-	a.Header = h.String()
+	a.Header = h.With(Lineage, lineage).String()
 	return a
 }
 

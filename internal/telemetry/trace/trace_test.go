@@ -13,6 +13,7 @@ const (
 	root   = "Root=1-5759e988-bd862e3fe1be46a994272793"
 	parent = ";Parent=53995c3f42cd8ad8"
 	line   = ";Lineage=1:a1b2c3d4:3"
+	next   = ";Lineage=1:a1b2c3d4:4"
 )
 
 func TestAccept(t *testing.T) {
@@ -22,21 +23,22 @@ func TestAccept(t *testing.T) {
 		given, want string
 		undecided   bool
 	}{
-		"nothing":                {"", fresh, true},
-		"all":                    {root + parent + ";Sampled=1" + line, `^` + root + parent + ";Sampled=1" + line + `$`, false},
-		"not sampled":            {root + parent + ";Sampled=0" + line, `^` + root + parent + ";Sampled=0" + line + `$`, false},
-		"in another order":       {"Sampled=1;" + root, `^Sampled=1;` + root + added, false},
-		"asked for a decision":   {root + ";Sampled=?", `^` + root + ";Sampled=0" + added, true},
-		"no decision":            {root + parent, `^` + root + parent + ";Sampled=0" + added, true},
-		"fields of others":       {"Self=1-67891234-12456789abcdef012345678;" + root + ";CalledFrom=app;Sampled=1", `^Self=1-67891234-12456789abcdef012345678;` + root + `;CalledFrom=app;Sampled=1` + added, false},
-		"spaces and an end":      {root + " ; Sampled=1;", `^` + root + ";Sampled=1" + added, false},
-		"no root":                {"Parent=53995c3f42cd8ad8;Sampled=1", fresh, true},
-		"a root of another form": {"Root=1-5759e988-BD862e3fe1be46a994272793;Sampled=1", fresh, true},
-		"a parent that is none":  {root + ";Parent=1;Sampled=1", fresh, true},
-		"a field twice":          {root + ";Sampled=1;Sampled=0", fresh, true},
-		"words":                  {"please", fresh, true},
-		"too long":               {root + ";X=" + strings.Repeat("x", 1024), fresh, true},
-		"too many fields":        {root + strings.Repeat(";", 40), fresh, true},
+		"nothing":                   {"", fresh, true},
+		"all":                       {root + parent + ";Sampled=1" + line, `^` + root + parent + ";Sampled=1" + next + `$`, false},
+		"not sampled":               {root + parent + ";Sampled=0" + line, `^` + root + parent + ";Sampled=0" + next + `$`, false},
+		"in another order":          {"Sampled=1;" + root, `^Sampled=1;` + root + added, false},
+		"asked for a decision":      {root + ";Sampled=?", `^` + root + ";Sampled=0" + added, true},
+		"no decision":               {root + parent, `^` + root + parent + ";Sampled=0" + added, true},
+		"fields of others":          {"Self=1-67891234-12456789abcdef012345678;" + root + ";CalledFrom=app;Sampled=1", `^Self=1-67891234-12456789abcdef012345678;` + root + `;CalledFrom=app;Sampled=1` + added, false},
+		"spaces and an end":         {root + " ; Sampled=1;", `^` + root + ";Sampled=1" + added, false},
+		"a lineage of another form": {root + ";Sampled=1;Lineage=a1b2c3d4:3", `^` + root + ";Sampled=1" + added, false},
+		"no root":                   {"Parent=53995c3f42cd8ad8;Sampled=1", fresh, true},
+		"a root of another form":    {"Root=1-5759e988-BD862e3fe1be46a994272793;Sampled=1", fresh, true},
+		"a parent that is none":     {root + ";Parent=1;Sampled=1", fresh, true},
+		"a field twice":             {root + ";Sampled=1;Sampled=0", fresh, true},
+		"words":                     {"please", fresh, true},
+		"too long":                  {root + ";X=" + strings.Repeat("x", 1024), fresh, true},
+		"too many fields":           {root + strings.Repeat(";", 40), fresh, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := trace.Accept(test.given, time.Unix(0x6553f100, 0))
