@@ -87,7 +87,9 @@ func (s *server) deliverer(ctx context.Context, functions enqueue, queues destin
 func (s *server) mayDeliver(d async.Delivery, action, resource string) error {
 	session := s.guests.session(environment.Resident{Function: d.Function.Name, Version: &lambda.Version{Role: d.Role}})
 	q := iam.Question{Action: action, Resource: resource}
-	if ref, ok := lambda.ParseRef(resource); ok && action == "lambda:InvokeFunction" {
+	if name, ok := s.config.Scope.QueueName(resource); ok {
+		q.Policy = s.queues.Policy(name)
+	} else if ref, ok := lambda.ParseRef(resource); ok && action == "lambda:InvokeFunction" {
 		q.Policy = s.control.PolicyOf(ref)
 	}
 	if err := s.guests.access.Authorise(iam.Caller{Session: &session}, q); err != nil {

@@ -37,7 +37,7 @@ func TestMayDeliver(t *testing.T) {
 	s := &server{config: Config{Scope: scope}}
 	s.guests = &guests{server: s, access: access}
 	d := async.Delivery{Function: lambda.Ref{Name: "hello"}, Role: "arn:aws:iam::000000000000:role/r"}
-	if err := s.mayDeliver(d, "sqs:SendMessage", "arn:aws:sqs:us-east-1:000000000000:q"); err != nil {
+	if err := s.mayDeliver(d, "sqs:SendMessage", "arn:aws:sqs:eu-west-1:000000000000:q"); err != nil {
 		t.Errorf("error %v", err)
 	}
 	err = s.mayDeliver(d, "sns:Publish", "arn:aws:sns:us-east-1:000000000000:t")

@@ -27,6 +27,7 @@ var scope = lambda.Scope{Partition: "aws", Region: "eu-west-1", Account: "123456
 
 const (
 	queueARN    = "arn:aws:sqs:eu-west-1:123456789012:q"
+	ownARN      = "arn:aws:sqs:eu-west-1:123456789012:own"
 	elsewhere   = "arn:aws:sqs:us-west-2:210987654321:other"
 	topicARN    = "arn:aws:sns:us-west-2:210987654321:t"
 	busARN      = "arn:aws:events:eu-west-1:123456789012:event-bus/default"
@@ -327,6 +328,8 @@ func TestFinal(t *testing.T) {
 		{"function that is not here", delivery(functionARN), 200, "", lambda.Errorf(lambda.CodeResourceNotFound, "none"), true, "none"},
 		{"function that is pending", delivery(functionARN), 200, "", lambda.Errorf(lambda.CodeResourceConflict, "soon"), false, "soon"},
 		{"queue of events is full", delivery(functionARN), 200, "", lambda.Errorf(lambda.CodeTooManyRequests, "full"), false, "full"},
+		{"store of queues is full", delivery(ownARN), 200, "", lambda.Errorf("RequestThrottled", "wait"), false, "wait"},
+		{"queue that was deleted", delivery(ownARN), 200, "", lambda.Errorf("QueueDoesNotExist", "gone"), true, "gone"},
 		{"disk", delivery(functionARN), 200, "", errors.New("disk"), false, "disk"},
 		{"queue full to its limit", full, 200, `{"MessageId":"m"}`, nil, false, ""},
 		{"queue over its limit", over, 200, `{"MessageId":"m"}`, nil, true, "1048577 bytes, and the service takes 1048576"},
@@ -349,7 +352,7 @@ func TestFinal(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			remote := startService(t)
 			remote.status, remote.answer = test.status, test.answer
-			s := sender(t, &fake{err: test.own}, destination.Endpoints{SQS: remote.URL, SNS: remote.URL, Events: remote.URL})
+			s := sender(t, &fake{queue: ownARN, err: test.own}, destination.Endpoints{SQS: remote.URL, SNS: remote.URL, Events: remote.URL})
 			err := s.Deliver(t.Context(), test.delivery)
 			if test.text == "" {
 				if err != nil {

@@ -26,8 +26,9 @@ var operators = []string{
 	"MissingAuthenticationTokenException", "RequestTimeTooSkewed", "AuthFailure", "InvalidToken",
 }
 
-// passing are codes of this server's own errors that are over with time.
-var passing = []string{lambda.CodeTooManyRequests, lambda.CodeService, lambda.CodeResourceConflict}
+// passing are codes of this server's own errors that are over with time; the last is
+// of its queues.
+var passing = []string{lambda.CodeTooManyRequests, lambda.CodeService, lambda.CodeResourceConflict, "RequestThrottled"}
 
 // retryable is what the SDK would try again.
 var retryable = retry.IsErrorRetryables(retry.DefaultRetryables)
