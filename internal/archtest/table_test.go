@@ -164,6 +164,12 @@ var house = []row{
 		why:    "everyone may write to it, so that it may import no one",
 	},
 	{
+		// Prometheus' own library writes its format, and reads the figures of the process.
+		folder: "internal/telemetry/exposition", imports: []string{"=internal/telemetry", "=internal/telemetry/metrics"},
+		modules: []string{"github.com/prometheus/client_golang"},
+		why:     "it shows what the store of metrics has counted; gauges of others are given to it",
+	},
+	{
 		// OpenTelemetry's definitions alone: its exporters bring gRPC with them.
 		folder: "internal/telemetry/trace/otlp", imports: []string{"=internal/telemetry", "=internal/telemetry/trace"},
 		modules: []string{"go.opentelemetry.io/proto/otlp", "google.golang.org/protobuf"},

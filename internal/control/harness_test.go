@@ -19,6 +19,7 @@ import (
 	"thaw/internal/lambda"
 	"thaw/internal/store"
 	"thaw/internal/store/memory"
+	"thaw/internal/telemetry"
 )
 
 // settle is how long changes stay in progress in the tests, on a virtual clock.
@@ -136,7 +137,13 @@ type server struct {
 	catalog  *catalog.Catalog
 	packages *packages
 	logs     *bytes.Buffer
+	measured *[]telemetry.Measure
 }
+
+// meter keeps what it is told, for a test that calls one operation after the other.
+type meter struct{ told []telemetry.Measure }
+
+func (m *meter) Measure(one telemetry.Measure) { m.told = append(m.told, one) }
 
 var scope = lambda.Scope{Partition: "aws", Region: "eu-central-1", Account: "123456789012"}
 
@@ -148,7 +155,9 @@ func start(t testing.TB, metadata store.Metadata, o control.Options) *server {
 	if s.catalog, err = catalog.Open(t.Context(), metadata, catalog.Options{Logger: logger}); err != nil {
 		t.Fatal(err)
 	}
-	o.Catalog, o.Code, o.Scope, o.Logger = s.catalog, s.packages, scope, logger
+	kept := new(meter)
+	s.measured = &kept.told
+	o.Catalog, o.Code, o.Scope, o.Logger, o.Meter = s.catalog, s.packages, scope, logger, kept
 	if s.Control, err = control.Open(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"thaw/internal/lambda"
 	"thaw/internal/signing"
+	"thaw/internal/telemetry"
 )
 
 // signature is what a package's signature is worth: whose it is, among the signing
@@ -50,6 +51,7 @@ func (c *Control) checkSigned(f *lambda.Function, signatures ...lambda.Signed) e
 		return nil
 	}
 	record, ok := c.catalog.SigningConfig(f.Configs.Signing)
+	warned := false
 	for _, s := range signatures {
 		if s.Broken {
 			return lambda.Errorf(lambda.CodeInvalidCodeSignature,
@@ -67,6 +69,10 @@ func (c *Control) checkSigned(f *lambda.Function, signatures ...lambda.Signed) e
 		}
 		c.logger.Warn("code without a trusted signature is deployed", slog.String("function", f.Name),
 			slog.String("config", record.Config.ID), slog.String("reason", reason))
+		warned = true
+	}
+	if warned && c.meter != nil {
+		c.meter.Measure(telemetry.Measure{Metric: telemetry.MetricSignatureValidationErrors, Function: f.Name, Value: 1, At: time.Now()})
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"thaw/internal/lambda"
 	"thaw/internal/signing"
 	"thaw/internal/store/memory"
+	"thaw/internal/telemetry"
 )
 
 // publisher signs packages.
@@ -120,6 +121,7 @@ func TestSignedCode(t *testing.T) {
 					in.SigningConfig = config.ARN
 				}
 				s.logs.Reset()
+				*s.measured = nil
 				v, err := s.CreateFunction(t.Context(), in)
 				if want != "" {
 					wantError(t, err, want, "")
@@ -131,6 +133,9 @@ func TestSignedCode(t *testing.T) {
 				}
 				if warned := strings.Contains(s.logs.String(), "without a trusted signature"); warned != (policy == lambda.SigningWarn && test.enforce != "") {
 					t.Errorf("%s, policy %q: warned is %v", test.name, policy, warned)
+				}
+				if n := len(*s.measured); (n == 1) != (policy == lambda.SigningWarn && test.enforce != "") || n == 1 && (*s.measured)[0].Metric != telemetry.MetricSignatureValidationErrors {
+					t.Errorf("%s, policy %q: measured %v", test.name, policy, *s.measured)
 				}
 				if signed := v.Version.Signed; test.name == "trusted" && (signed.Signer != "trusted" || signed.Job != "job") {
 					t.Errorf("%s: signed by %+v", test.name, signed)
