@@ -337,6 +337,8 @@ func TestFinal(t *testing.T) {
 		{"topic over its limit", large(topicARN, 256*kib+1), 200, published, nil, true, "262145 bytes"},
 		{"bus full to its limit", large(busARN, 256*kib-busOverhead), 200, `{"FailedEntryCount":0,"Entries":[{"EventId":"e"}]}`, nil, false, ""},
 		{"bus over its limit", large(busARN, 256*kib-busOverhead+1), 200, "", nil, true, "262145 bytes"},
+		{"event full to its limit", large(functionARN, 1024*kib), 200, "", nil, false, ""},
+		{"event over its limit", large(functionARN, 1024*kib+1), 200, "", nil, true, "1048577 bytes"},
 		{"no such queue", delivery(queueARN), 400, `{"__type":"com.amazonaws.sqs#QueueDoesNotExist","message":"none"}`, nil, true, "QueueDoesNotExist"},
 		{"denied", delivery(queueARN), 403, `{"__type":"AccessDeniedException","message":"no"}`, nil, true, "AccessDenied"},
 		{"throttled", delivery(queueARN), 400, `{"__type":"ThrottlingException","message":"slow"}`, nil, false, "Throttling"},

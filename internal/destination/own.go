@@ -27,6 +27,9 @@ func (s *Sender) invoke(ctx context.Context, t target, d async.Delivery) error {
 	if !s.local(t) || s.options.Functions == nil {
 		return undeliverable("a function of another account or region is not on this server")
 	}
+	if err := fits(len(d.Body), maxEvent); err != nil {
+		return err
+	}
 	return s.options.Functions.Enqueue(ctx, Event{ID: uuidOf("event of " + d.ID), Function: ref, Payload: d.Body, Trace: d.Trace})
 }
 

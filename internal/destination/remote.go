@@ -25,6 +25,7 @@ const (
 	maxQueueMessage = 1 << 20
 	maxTopicMessage = 256 << 10
 	maxBusEntry     = 256 << 10
+	maxEvent        = 1 << 20
 	// maxTraceHeader is what an entry's TraceHeader may have, from the model.
 	maxTraceHeader = 500
 )
