@@ -14,8 +14,8 @@ const asyncOf = "/2019-09-25/functions/"
 
 func config(name string) string { return asyncOf + name + "/event-invoke-config" }
 
-// async checks an answer with an event invoke configuration.
-func async(t *testing.T, what string, a answer, qualifier string, want map[string]any) {
+// eventConfig checks an answer with an event invoke configuration.
+func eventConfig(t *testing.T, what string, a answer, qualifier string, want map[string]any) {
 	t.Helper()
 	a.want(t, what, 200)
 	at, _ := a.json["LastModified"].(float64)
@@ -41,16 +41,16 @@ func TestEventInvokeConfig(t *testing.T) {
 		both    = `{"MaximumRetryAttempts":2,"MaximumEventAgeInSeconds":21600}`
 	)
 	one := map[string]any{"MaximumRetryAttempts": 1.0}
-	async(t, "both", s.do("PUT", config("f"), both), "$LATEST", map[string]any{"MaximumRetryAttempts": 2.0, "MaximumEventAgeInSeconds": 21600.0})
-	async(t, "put replaces", s.do("PUT", config("f"), `{"MaximumRetryAttempts":0}`), "$LATEST", map[string]any{"MaximumRetryAttempts": 0.0})
-	async(t, "get", s.do("GET", config("f"), ""), "$LATEST", map[string]any{"MaximumRetryAttempts": 0.0})
-	async(t, "post changes", s.do("POST", config("f"), `{"MaximumEventAgeInSeconds":60}`), "$LATEST", map[string]any{"MaximumRetryAttempts": 0.0, "MaximumEventAgeInSeconds": 60.0})
+	eventConfig(t, "both", s.do("PUT", config("f"), both), "$LATEST", map[string]any{"MaximumRetryAttempts": 2.0, "MaximumEventAgeInSeconds": 21600.0})
+	eventConfig(t, "put replaces", s.do("PUT", config("f"), `{"MaximumRetryAttempts":0}`), "$LATEST", map[string]any{"MaximumRetryAttempts": 0.0})
+	eventConfig(t, "get", s.do("GET", config("f"), ""), "$LATEST", map[string]any{"MaximumRetryAttempts": 0.0})
+	eventConfig(t, "post changes", s.do("POST", config("f"), `{"MaximumEventAgeInSeconds":60}`), "$LATEST", map[string]any{"MaximumRetryAttempts": 0.0, "MaximumEventAgeInSeconds": 60.0})
 	for _, put := range []struct{ name, qualifier string }{
 		{"f:$LATEST?Qualifier=$LATEST", "$LATEST"}, {"f:$LATEST", "$LATEST"}, {"f:1", "1"}, {"f:live", "live"},
 		{"f:live?Qualifier=live", "live"}, {arn + ":live", "live"}, {arn + ":live?Qualifier=live", "live"}, {"f?Qualifier=live", "live"},
 	} {
 		name, query, _ := strings.Cut(put.name, "?")
-		async(t, put.name, s.do("PUT", config(name)+"?"+query, attempt), put.qualifier, one)
+		eventConfig(t, put.name, s.do("PUT", config(name)+"?"+query, attempt), put.qualifier, one)
 	}
 	other := "arn:aws:lambda:us-east-1:111111111111:function:other"
 	to := func(success, failure map[string]any) map[string]any {
@@ -65,11 +65,11 @@ func TestEventInvokeConfig(t *testing.T) {
 		`{"DestinationConfig":{"OnSuccess":{"Destination":"` + arn + `:1"}}}`:                            to(map[string]any{"Destination": arn + ":1"}, none),
 		`{"DestinationConfig":{"OnFailure":{"Destination":"arn:aws:sqs:us-east-1:111111111111:queue"}}}`: to(none, map[string]any{"Destination": "arn:aws:sqs:us-east-1:111111111111:queue"}),
 	} {
-		async(t, body, s.do("PUT", config("f"), body), "$LATEST", want)
+		eventConfig(t, body, s.do("PUT", config("f"), body), "$LATEST", want)
 	}
 	s.do("PUT", config("f"), `{"DestinationConfig":{"OnFailure":{"Destination":"arn:aws:s3:::b"}}}`).want(t, "put", 200)
 	merged := to(map[string]any{"Destination": other}, map[string]any{"Destination": "arn:aws:s3:::b"})
-	async(t, "post keeps what is set", s.do("POST", config("f"), `{"DestinationConfig":{"OnSuccess":{"Destination":"`+other+`"}}}`), "$LATEST", merged)
+	eventConfig(t, "post keeps what is set", s.do("POST", config("f"), `{"DestinationConfig":{"OnSuccess":{"Destination":"`+other+`"}}}`), "$LATEST", merged)
 	list := func(query string) (arns []string, next string) {
 		t.Helper()
 		a := s.do("GET", config("f")+"/list"+query, "")

@@ -63,8 +63,10 @@ type Packages interface {
 
 // Options configure a Handler.
 type Options struct {
-	Control  Control
-	Invoke   Invoker
+	Control Control
+	Invoke  Invoker
+	// Events takes asynchronous invocations; nil answers them with 501.
+	Events   Events
 	Packages Packages
 	Scope    lambda.Scope
 	// Keys verify signatures. Nil means that requests need none: for loopback only.
@@ -81,6 +83,7 @@ type Options struct {
 type Handler struct {
 	control  Control
 	invoker  Invoker
+	events   Events // may be nil
 	packages Packages
 	scope    lambda.Scope
 	verifier *sigv4.Verifier // nil: no signatures
@@ -112,7 +115,7 @@ type call struct {
 func New(o Options) *Handler {
 	service := model.Service()
 	h := &Handler{
-		control: o.Control, invoker: o.Invoke, packages: o.Packages, scope: o.Scope, access: o.Access, roles: o.Roles, log: o.Logger, now: o.Now,
+		control: o.Control, invoker: o.Invoke, events: o.Events, packages: o.Packages, scope: o.Scope, access: o.Access, roles: o.Roles, log: o.Logger, now: o.Now,
 		router: awsapi.NewRouter(service), codec: awsapi.NewCodec(service),
 		large: make(chan struct{}, maxLarge), signingKey: make([]byte, 32),
 	}
@@ -184,8 +187,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer release()
-	if route.Operation.Name == model.OpInvoke {
-		h.serveInvoke(w, r, id, &awsapi.Request{Route: route, Query: query, Header: r.Header, Body: body})
+	switch req := (&awsapi.Request{Route: route, Query: query, Header: r.Header, Body: body}); route.Operation.Name {
+	case model.OpInvoke:
+		h.serveInvoke(w, r, id, req)
+		return
+	case model.OpInvokeAsync:
+		h.serveInvokeAsync(w, r, id, req)
 		return
 	}
 	output, err := h.call(r, caller, &awsapi.Request{Route: route, Query: query, Header: r.Header, Body: body})
@@ -220,7 +227,7 @@ func (h *Handler) call(r *http.Request, caller iam.Caller, req *awsapi.Request) 
 func (h *Handler) Unbuilt() []string {
 	var names []string
 	for _, op := range model.Service().Operations {
-		if h.operations[op.Name] == nil && op.Name != model.OpInvoke {
+		if h.operations[op.Name] == nil && op.Name != model.OpInvoke && (op.Name != model.OpInvokeAsync || h.events == nil) {
 			names = append(names, op.Name)
 		}
 	}

@@ -52,6 +52,10 @@ func (h *Handler) serveInvoke(w http.ResponseWriter, r *http.Request, id string,
 		return
 	}
 	call.RequestID, call.Trace = id, traced
+	if in.kind == typeEvent {
+		h.serveEvent(w, r, id, call)
+		return
+	}
 	result, err := h.invoker.Invoke(r.Context(), call)
 	if err != nil {
 		h.fail(w, r, id, err)
@@ -180,8 +184,6 @@ func checkKind(in invocation, size int) error {
 			"The function is not a durable function. Remove the durable execution name from the request and try again.")
 	case in.kind == typeEvent && size > maxEventPayload:
 		return payloadTooLarge(int64(size), typeEvent, maxEventPayload)
-	case in.kind == typeEvent:
-		return notBuilt("invocation type Event")
 	default:
 		return nil
 	}

@@ -164,7 +164,6 @@ func TestInvokeRefusals(t *testing.T) {
 		{"invocation type", "/f", "", []string{"X-Amz-Invocation-Type", "Sync"}, 400, "ValidationException",
 			"1 validation error detected: Value 'Sync' at 'invocationType' failed to satisfy constraint: Member must satisfy enum value set: [Event, RequestResponse, DryRun]"},
 		{"log type and name", "/f!", "", []string{"X-Amz-Log-Type", "All"}, 400, "ValidationException", "2 validation errors detected: Value 'f!' at 'functionName'"},
-		{"event", "/f", "{}", []string{"X-Amz-Invocation-Type", "Event"}, 501, "NotImplementedException", "This server does not support the invocation type Event yet."},
 		{"large event", "/f", strings.Repeat(" ", 1<<20+1), []string{"X-Amz-Invocation-Type", "Event"}, 413, "RequestEntityTooLargeException",
 			"1048577 byte payload is too large for the Event invocation type (limit 1048576 bytes)"},
 		{"client context", "/f", "", []string{"X-Amz-Client-Context", "*"}, 400, "InvalidRequestContentException", "Client context"},

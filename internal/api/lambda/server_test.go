@@ -17,6 +17,7 @@ import (
 	"time"
 
 	api "thaw/internal/api/lambda"
+	"thaw/internal/async"
 	"thaw/internal/catalog"
 	"thaw/internal/code"
 	"thaw/internal/control"
@@ -35,8 +36,18 @@ type server struct {
 	handler *api.Handler
 	control *control.Control
 
-	mu     sync.Mutex
-	invoke func(invoke.Request) (lambda.Result, error)
+	mu      sync.Mutex
+	invoke  func(invoke.Request) (lambda.Result, error)
+	enqueue func(async.Event) error // nil takes all
+}
+
+func (s *server) Enqueue(_ context.Context, e async.Event) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.enqueue == nil {
+		return nil
+	}
+	return s.enqueue(e)
 }
 
 func (s *server) Invoke(_ context.Context, req invoke.Request) (lambda.Result, error) {
@@ -75,7 +86,7 @@ func newServer(t *testing.T, set setup) *server {
 		engine.Close()
 	})
 	s := &server{t: t, control: ctl, invoke: func(invoke.Request) (lambda.Result, error) { return lambda.Result{}, nil }}
-	s.handler = api.New(api.Options{Control: ctl, Invoke: s, Packages: packages, Scope: scope, Keys: set.keys, Access: set.access, Logger: log, Now: set.now})
+	s.handler = api.New(api.Options{Control: ctl, Invoke: s, Events: s, Packages: packages, Scope: scope, Keys: set.keys, Access: set.access, Logger: log, Now: set.now})
 	return s
 }
 
