@@ -23,7 +23,6 @@ const (
 	noJava      = "it invokes a function of Java 11, which is not among the runtimes that are built here"
 	olderClient = "the service's Python 3.8 has an older client of the runtime API, which tells no requestId"
 	noAsync     = "asynchronous invocations are not built yet"
-	noProvision = "provisioned concurrency is kept and not allocated yet"
 	otherPatch  = "its runtime here has another patch version"
 	noFunctions = "it calls services of the provider from inside the function"
 )
@@ -41,8 +40,6 @@ var reasons = []struct{ suite, prefix, text string }{
 
 	{behaviour, "TestLambdaBehavior::test_lambda_host_prefix_api_operation", noFunctions},
 	{behaviour, "TestLambdaConcurrency::test_lambda_provisioned_concurrency_moves_with_alias", outdated},
-	{behaviour, "TestLambdaConcurrency::test_lambda_provisioned_concurrency_scheduling", noProvision},
-	{behaviour, "TestLambdaConcurrency::test_provisioned_concurrency", noProvision},
 	{behaviour, "TestLambdaErrors::test_lambda_runtime_error", otherPatch},
 	{behaviour, "TestLambdaFeatures::test_invocation_type_event", noAsync},
 	{behaviour, "TestLambdaConcurrency::test_reserved_concurrency", noQueue},
