@@ -52,6 +52,7 @@ func (h *Handler) authorise(r *http.Request, accessKeyID string, route awsapi.Ro
 	}
 	q := iam.Question{Action: "lambda:" + actionOf(route.Operation.Name), Context: permissionContext(route, body)}
 	q.Resource, q.Policy = h.resourceOf(route, query, body)
+	h.tellTags(r, q, route, query, body)
 	if functions := h.mappedFunctions(r, route, body); len(functions) > 0 {
 		return c, h.askOfFunctions(r, c, q, functions)
 	}
@@ -90,7 +91,7 @@ func (h *Handler) authoriseInput(r *http.Request, c iam.Caller, input any) error
 		return nil
 	}
 	for _, layer := range layers {
-		if err := h.ask(r, c, iam.Question{Action: "lambda:GetLayerVersion", Resource: h.layerARN(layer, "")}); err != nil {
+		if err := h.ask(r, c, h.untagged(r, iam.Question{Action: "lambda:GetLayerVersion", Resource: h.layerARN(layer, "")})); err != nil {
 			return err
 		}
 	}
@@ -104,9 +105,9 @@ func (h *Handler) authoriseInput(r *http.Request, c iam.Caller, input any) error
 // there or not.
 func (h *Handler) authoriseRole(r *http.Request, c iam.Caller, role string) error {
 	if !c.Administrator() {
-		err := h.ask(r, c, iam.Question{Action: "iam:PassRole", Resource: role,
-			Context: map[string][]string{"iam:passedtoservice": {"lambda.amazonaws.com"}}})
-		if err != nil {
+		q := iam.Question{Action: "iam:PassRole", Resource: role, Context: map[string][]string{"iam:passedtoservice": {"lambda.amazonaws.com"}}}
+		q.Context.SetRequestTags(nil, nil)
+		if err := h.ask(r, c, q); err != nil {
 			return err
 		}
 	}
@@ -119,14 +120,14 @@ func (h *Handler) authoriseRole(r *http.Request, c iam.Caller, role string) erro
 // permissionContext is what conditions may ask of a permission that is to be
 // added. A body that cannot be read is refused when it is decoded.
 func permissionContext(route awsapi.Route, body []byte) map[string][]string {
+	context := map[string][]string{}
 	if route.Operation.Name != model.OpAddPermission {
-		return nil
+		return context
 	}
 	var in map[string]json.RawMessage
 	if json.Unmarshal(body, &in) != nil {
-		return nil
+		return context
 	}
-	context := map[string][]string{}
 	for key, member := range map[string]string{"lambda:principal": "Principal", "lambda:functionurlauthtype": "FunctionUrlAuthType"} {
 		var value string
 		if json.Unmarshal(in[member], &value) == nil {

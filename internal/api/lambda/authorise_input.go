@@ -68,5 +68,5 @@ func (h *Handler) authoriseSigning(r *http.Request, c iam.Caller, input any) err
 	if config == nil {
 		return nil
 	}
-	return h.ask(r, c, iam.Question{Action: "lambda:" + model.OpPutFunctionCodeSigningConfig, Resource: *config})
+	return h.ask(r, c, h.untagged(r, iam.Question{Action: "lambda:" + model.OpPutFunctionCodeSigningConfig, Resource: *config}))
 }

@@ -34,7 +34,7 @@ const toldBelow = "aws:principaltag/"
 func (c Context) lookup(key string) (values []string, known bool) {
 	key = strings.ToLower(key)
 	values, ok := c[key]
-	return values, ok || slices.Contains(told[:], key) || strings.HasPrefix(key, toldBelow)
+	return values, ok || slices.Contains(told[:], key) || strings.HasPrefix(key, toldBelow) || c.knowsTag(key)
 }
 
 // condition is one key under one operator.

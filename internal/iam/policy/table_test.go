@@ -231,18 +231,106 @@ func TestConditions(t *testing.T) {
 		{"ForAllValues:StringEquals", "aws:TagKeys", `"env"`, never},
 	} {
 		t.Run(row.operator+" "+row.key+" "+row.values, func(t *testing.T) {
-			statement := fmt.Sprintf(`"Action":"*","Resource":"*","Condition":{%q:{%q:%s}}}`, row.operator, row.key, row.values)
-			r := invoke(ann)
-			r.Context = context
-			allowing := policy.Evaluate(r, policy.Set{Identity: []*policy.Policy{parse(t, policy.Identity, `{"Effect":"Allow",`+statement)}})
-			denying := policy.Evaluate(r, policy.Set{Identity: []*policy.Policy{
-				parse(t, policy.Identity, `{"Effect":"Allow","Action":"*","Resource":"*"}`, `{"Effect":"Deny",`+statement)}})
-			got := map[[2]bool]string{{true, true}: yes, {false, false}: no, {false, true}: never}[[2]bool{allowing == policy.Allowed, denying != policy.Allowed}]
+			got := holds(t, context, row.operator, row.key, row.values)
 			if got != row.want {
 				t.Errorf("it %s, want: it %s", got, row.want)
 			}
 		})
 	}
+}
+
+// TestTags: conditions on the tags of a resource and of a request, where those are
+// known.
+func TestTags(t *testing.T) {
+	tagged := policy.Context{}
+	tagged.SetResourceTags(map[string]string{"env": "prod", "Team": "red"})
+	tagged.SetRequestTags(map[string]string{"env": "dev", "cost center": "7"}, nil)
+	bare := policy.Context{}
+	bare.SetResourceTags(nil)
+	bare.SetRequestTags(nil, nil)
+	untagging := policy.Context{}
+	untagging.SetRequestTags(nil, []string{"env", "Owner"})
+	twice := policy.Context{}
+	twice.SetResourceTags(map[string]string{"env": "prod", "ENV": "dev", "team": "red"})
+	twice.SetRequestTags(map[string]string{"k": "1", "K": "2"}, nil)
+	nameless := policy.Context{}
+	nameless.SetResourceTags(map[string]string{"": "x", "env": "prod"})
+	const yes, no, never = "holds", "fails", "cannot be told"
+	for _, row := range []struct {
+		in                          policy.Context
+		operator, key, values, want string
+	}{
+		{tagged, "StringEquals", "aws:ResourceTag/env", `"prod"`, yes},
+		{tagged, "StringEquals", "aws:ResourceTag/env", `["dev","prod"]`, yes},
+		{tagged, "StringEquals", "aws:ResourceTag/env", `"Prod"`, no},
+		{tagged, "StringEqualsIgnoreCase", "aws:ResourceTag/env", `"Prod"`, yes},
+		{tagged, "StringEquals", "AWS:resourcetag/ENV", `"prod"`, yes},
+		{tagged, "StringEquals", "aws:ResourceTag/team", `"red"`, yes},
+		{tagged, "StringNotEquals", "aws:ResourceTag/env", `"prod"`, no},
+		{tagged, "StringNotEquals", "aws:ResourceTag/env", `"dev"`, yes},
+		{tagged, "StringLike", "aws:ResourceTag/env", `"pr*"`, yes},
+		{tagged, "StringLike", "aws:ResourceTag/env", `"d*"`, no},
+		{tagged, "StringEquals", "aws:ResourceTag/owner", `"ann"`, no},
+		{tagged, "StringNotEquals", "aws:ResourceTag/owner", `"ann"`, yes},
+		{tagged, "StringEqualsIfExists", "aws:ResourceTag/owner", `"ann"`, yes},
+		{tagged, "StringEqualsIfExists", "aws:ResourceTag/env", `"dev"`, no},
+		{tagged, "Null", "aws:ResourceTag/env", `"false"`, yes},
+		{tagged, "Null", "aws:ResourceTag/env", `"true"`, no},
+		{tagged, "Null", "aws:ResourceTag/owner", `"true"`, yes},
+		{tagged, "StringEquals", "aws:ResourceTag/env", `"${aws:RequestTag/env}"`, no},
+		{tagged, "StringEquals", "aws:RequestTag/env", `"dev"`, yes},
+		{tagged, "StringEquals", "aws:RequestTag/cost center", `"7"`, yes},
+		{tagged, "StringEquals", "aws:RequestTag/Team", `"red"`, no},
+		{tagged, "ForAllValues:StringEquals", "aws:TagKeys", `["env","cost center","x"]`, yes},
+		{tagged, "ForAllValues:StringEquals", "aws:TagKeys", `"env"`, no},
+		{tagged, "ForAllValues:StringEquals", "aws:TagKeys", `["ENV","cost center"]`, no},
+		{tagged, "ForAnyValue:StringEquals", "aws:TagKeys", `"env"`, yes},
+		{tagged, "ForAnyValue:StringEquals", "aws:TagKeys", `"team"`, no},
+		{tagged, "ForAnyValue:StringLike", "aws:TagKeys", `"cost*"`, yes},
+		{tagged, "ForAllValues:StringNotEquals", "aws:TagKeys", `"team"`, yes},
+		{tagged, "ForAllValues:StringNotEquals", "aws:TagKeys", `"env"`, no},
+		{tagged, "Null", "aws:TagKeys", `"false"`, yes},
+		{bare, "StringEquals", "aws:ResourceTag/env", `"prod"`, no},
+		{bare, "StringNotEquals", "aws:ResourceTag/env", `"prod"`, yes},
+		{bare, "StringEqualsIfExists", "aws:ResourceTag/env", `"prod"`, yes},
+		{bare, "Null", "aws:ResourceTag/env", `"true"`, yes},
+		{bare, "StringEquals", "aws:RequestTag/env", `"prod"`, no},
+		{bare, "Null", "aws:RequestTag/env", `"true"`, yes},
+		{bare, "ForAllValues:StringEquals", "aws:TagKeys", `"env"`, yes},
+		{bare, "ForAnyValue:StringEquals", "aws:TagKeys", `"env"`, no},
+		{bare, "Null", "aws:TagKeys", `"true"`, yes},
+		{untagging, "ForAllValues:StringEquals", "aws:TagKeys", `["env","Owner"]`, yes},
+		{untagging, "ForAnyValue:StringEquals", "aws:TagKeys", `"Owner"`, yes},
+		{untagging, "Null", "aws:RequestTag/env", `"true"`, yes},
+		{untagging, "StringEquals", "aws:ResourceTag/env", `"prod"`, never},
+		{twice, "StringEquals", "aws:ResourceTag/env", `"prod"`, never},
+		{twice, "StringEquals", "aws:ResourceTag/team", `"red"`, never},
+		{twice, "Null", "aws:ResourceTag/other", `"true"`, never},
+		{twice, "StringEquals", "aws:RequestTag/k", `"1"`, never},
+		{twice, "ForAllValues:StringEquals", "aws:TagKeys", `["k","K"]`, yes},
+		{nameless, "StringEquals", "aws:ResourceTag/env", `"prod"`, never},
+		{policy.Context{}, "StringEquals", "aws:ResourceTag/env", `"prod"`, never},
+	} {
+		t.Run(row.operator+" "+row.key+" "+row.values, func(t *testing.T) {
+			if got := holds(t, row.in, row.operator, row.key, row.values); got != row.want {
+				t.Errorf("it %s, want: it %s", got, row.want)
+			}
+		})
+	}
+}
+
+// holds tells of a condition, by what an allowing statement and a denying one make
+// of it, whether it holds, fails or cannot be told.
+func holds(t *testing.T, context policy.Context, operator, key, values string) string {
+	t.Helper()
+	statement := fmt.Sprintf(`"Action":"*","Resource":"*","Condition":{%q:{%q:%s}}}`, operator, key, values)
+	r := invoke(ann)
+	r.Context = context
+	allowing := policy.Evaluate(r, policy.Set{Identity: []*policy.Policy{parse(t, policy.Identity, `{"Effect":"Allow",`+statement)}})
+	denying := policy.Evaluate(r, policy.Set{Identity: []*policy.Policy{
+		parse(t, policy.Identity, `{"Effect":"Allow","Action":"*","Resource":"*"}`, `{"Effect":"Deny",`+statement)}})
+	return map[[2]bool]string{{true, true}: "holds", {false, false}: "fails", {false, true}: "cannot be told"}[[2]bool{
+		allowing == policy.Allowed, denying != policy.Allowed}]
 }
 
 // TestSeveralConditionsMustAllHold.
