@@ -56,11 +56,16 @@ func (c *Codec) decodeForm(op *Operation, q Query) (any, error) {
 func (c *Codec) membersFromForm(shape *Shape, f *field, target reflect.Value) error {
 	for i := range shape.Members {
 		m := &shape.Members[i]
-		one := f.below[m.Name]
+		shape := c.service.shape(m.Shape)
+		name := m.Name
+		if shape.Flat != "" {
+			name = shape.Flat
+		}
+		one := f.below[name]
 		if one == nil {
 			continue
 		}
-		if err := c.fromForm(c.service.shape(m.Shape), m, one, alloc(target.Field(i))); err != nil {
+		if err := c.fromForm(shape, m, one, alloc(target.Field(i))); err != nil {
 			return err
 		}
 	}
@@ -90,11 +95,16 @@ func (c *Codec) fromForm(shape *Shape, m *Member, f *field, target reflect.Value
 	return c.setText(target, shape, m, f.text)
 }
 
-// listFromForm reads "member.1" and so on; a name with an empty text is an empty list.
+// listFromForm reads "member.1" and so on, or, if the list is flat, "1"; a name with
+// an empty text is an empty list.
 func (c *Codec) listFromForm(shape *Shape, m *Member, f *field, target reflect.Value) error {
 	element := c.service.shape(shape.Element)
 	list := reflect.MakeSlice(target.Type(), 0, 4)
-	if members := f.below["member"]; members != nil {
+	members := f.below["member"]
+	if shape.Flat != "" {
+		members = f
+	}
+	if members != nil {
 		for i := 1; members.below[strconv.Itoa(i)] != nil; i++ {
 			one := reflect.New(target.Type().Elem()).Elem()
 			if err := c.fromForm(element, m, members.below[strconv.Itoa(i)], one); err != nil {
@@ -107,16 +117,20 @@ func (c *Codec) listFromForm(shape *Shape, m *Member, f *field, target reflect.V
 	return nil
 }
 
-// mapFromForm reads "entry.1.key", "entry.1.value" and so on.
+// mapFromForm reads "entry.1.key", "entry.1.value" and so on, or, if the map is flat,
+// "1" with the names that it has for key and value.
 func (c *Codec) mapFromForm(shape *Shape, m *Member, f *field, target reflect.Value) error {
 	element := c.service.shape(shape.Element)
 	target.Set(reflect.MakeMap(target.Type()))
-	entries := f.below["entry"]
+	entries, keyName, valueName := f.below["entry"], "key", "value"
+	if shape.Flat != "" {
+		entries, keyName, valueName = f, shape.KeyName, shape.ValueName
+	}
 	if entries == nil {
 		return nil
 	}
 	for i := 1; entries.below[strconv.Itoa(i)] != nil; i++ {
-		key, value := entries.below[strconv.Itoa(i)].below["key"], entries.below[strconv.Itoa(i)].below["value"]
+		key, value := entries.below[strconv.Itoa(i)].below[keyName], entries.below[strconv.Itoa(i)].below[valueName]
 		if key == nil || value == nil {
 			return malformed("An entry of %q lacks its key or value", lowerCamel(m.Name))
 		}
@@ -142,6 +156,10 @@ func (c *Codec) encodeForm(op *Operation, output any, requestID string) *Respons
 
 // element writes a value; a buffer takes everything.
 func (c *Codec) element(b *bytes.Buffer, name string, shape *Shape, value reflect.Value) {
+	if shape.Flat != "" {
+		c.flat(b, shape, value)
+		return
+	}
 	b.WriteString("<" + name + ">")
 	switch shape.Kind {
 	case Structure:
@@ -166,6 +184,23 @@ func (c *Codec) element(b *bytes.Buffer, name string, shape *Shape, value reflec
 		_ = xml.EscapeText(b, []byte(xmlText(shape.Kind, value)))
 	}
 	b.WriteString("</" + name + ">")
+}
+
+// flat writes the entries of a list or map without anything around them.
+func (c *Codec) flat(b *bytes.Buffer, shape *Shape, value reflect.Value) {
+	element := c.service.shape(shape.Element)
+	if shape.Kind == List {
+		for i := range value.Len() {
+			c.element(b, shape.Flat, element, value.Index(i))
+		}
+		return
+	}
+	for _, key := range sortedKeys(value) {
+		b.WriteString("<" + shape.Flat + ">")
+		c.element(b, shape.KeyName, c.service.shape(shape.Key), key)
+		c.element(b, shape.ValueName, element, value.MapIndex(key))
+		b.WriteString("</" + shape.Flat + ">")
+	}
 }
 
 func xmlText(kind Kind, value reflect.Value) string {

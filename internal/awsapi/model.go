@@ -51,6 +51,10 @@ type Shape struct {
 	Sparse bool
 	// Sensitive values are not repeated in messages.
 	Sensitive bool
+	// Flat is the name that each entry of a list or map has in awsQuery, in the place
+	// of the member's; empty if they are below the member. KeyName and ValueName are of
+	// such a map.
+	Flat, KeyName, ValueName string
 }
 
 // Location is where a member travels.

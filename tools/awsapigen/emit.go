@@ -302,6 +302,9 @@ func (e *emitter) traits(name string) string {
 	if s.Sensitive {
 		add("Sensitive: true")
 	}
+	for i, name := range s.flat {
+		add("%s: %q", []string{"Flat", "KeyName", "ValueName"}[i], name)
+	}
 	return b.String()
 }
 

@@ -69,6 +69,7 @@ type shape struct {
 	} `json:"error"`
 
 	sparse bool
+	flat   []string
 }
 
 type member struct {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -36,6 +37,13 @@ type overlay struct {
 	Told map[string][]string `json:"told"`
 	// Before moves a member ("Shape.Member") before another of its shape.
 	Before map[string]string `json:"before"`
+	// QueryVersion and XMLNamespace are of awsQuery, for a service that speaks it and
+	// whose model does not tell any more.
+	QueryVersion string `json:"queryVersion"`
+	XMLNamespace string `json:"xmlNamespace"`
+	// Flat has the names of awsQuery for the entries of flat lists, and of flat maps
+	// with those of their keys and values: ["Attribute", "Name", "Value"].
+	Flat map[string][]string `json:"flat"`
 	// MaxBody is the largest request body of an operation, in bytes; "" is for
 	// every other operation.
 	MaxBody map[string]int64 `json:"maxBody"`
@@ -74,7 +82,7 @@ func readOverlay(path string) (*overlay, error) {
 
 // merge applies the overlay. What the model says by now must leave the overlay.
 func (m *model) merge(o *overlay) error {
-	steps := []func(*overlay) error{m.mergeOperations, m.mergeFaults, m.mergeStatus, m.mergeLists, m.mergeMembers, m.mergePatterns, m.mergeEnums, m.mergeTold, m.mergeOrder, m.mergeLimits}
+	steps := []func(*overlay) error{m.mergeOperations, m.mergeFaults, m.mergeStatus, m.mergeLists, m.mergeMembers, m.mergePatterns, m.mergeEnums, m.mergeTold, m.mergeOrder, m.mergeFlat, m.mergeLimits}
 	for _, step := range steps {
 		if err := step(o); err != nil {
 			return err
@@ -206,6 +214,24 @@ func (m *model) mergeOrder(o *overlay) error {
 		s.Members = slices.DeleteFunc(s.Members, func(m *member) bool { return m == moved })
 		at := slices.Index(s.Members, s.member(other))
 		s.Members = slices.Insert(s.Members, at, moved)
+	}
+	return nil
+}
+
+func (m *model) mergeFlat(o *overlay) error {
+	if o.QueryVersion != "" {
+		if slices.Contains(m.Metadata.Protocols, "query") {
+			return errors.New("the model has the protocol awsQuery now: remove queryVersion here")
+		}
+		m.Metadata.Protocols = append(m.Metadata.Protocols, "query")
+		m.Metadata.APIVersion, m.Metadata.XMLNamespace = o.QueryVersion, o.XMLNamespace
+	}
+	for name, names := range o.Flat {
+		s := m.Shapes[name]
+		if s == nil || s.Type == "list" && len(names) != 1 || s.Type == "map" && len(names) != 3 || s.Type != "list" && s.Type != "map" {
+			return fmt.Errorf("flat shape %s: the model has no such list or map, or its names are not one or three", name)
+		}
+		s.flat = names
 	}
 	return nil
 }

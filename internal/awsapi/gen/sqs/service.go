@@ -8,5 +8,5 @@ import "thaw/internal/awsapi"
 
 // Service returns the tables. They are shared and must not be changed.
 func Service() *awsapi.Service {
-	return &awsapi.Service{Name: "sqs", Target: "AmazonSQS", JSONVersion: "1.0", QueryCompatible: true, ErrorPrefix: "com.amazonaws.sqs#", Shapes: shapes[:], Operations: operations[:], Faults: faults[:]}
+	return &awsapi.Service{Name: "sqs", Target: "AmazonSQS", JSONVersion: "1.0", QueryVersion: "2012-11-05", XMLNamespace: "http://queue.amazonaws.com/doc/2012-11-05/", QueryCompatible: true, ErrorPrefix: "com.amazonaws.sqs#", Shapes: shapes[:], Operations: operations[:], Faults: faults[:]}
 }
