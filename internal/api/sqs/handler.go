@@ -48,7 +48,7 @@ type Handler struct {
 	Options
 	service    *awsapi.Service
 	verifier   *sigv4.Verifier // nil: no signatures
-	targets    *awsapi.Targets
+	calls      *awsapi.Calls
 	codec      *awsapi.Codec
 	operations map[string]operation
 	polls      chan struct{} // holds a token for each request that waits
@@ -56,8 +56,9 @@ type Handler struct {
 
 // call is one request on its way.
 type call struct {
-	http   *http.Request
-	caller iam.Caller
+	http     *http.Request
+	protocol awsapi.Protocol
+	caller   iam.Caller
 }
 
 // operation carries out one operation on its decoded input.
@@ -82,7 +83,7 @@ func act[I any](do func(context.Context, *I) error) operation {
 // New makes a Handler.
 func New(o Options) *Handler {
 	service := model.Service()
-	h := &Handler{Options: o, service: service, targets: awsapi.NewTargets(service), codec: awsapi.NewCodec(service), polls: make(chan struct{}, maxPolls)}
+	h := &Handler{Options: o, service: service, calls: awsapi.NewCalls(service), codec: awsapi.NewCodec(service), polls: make(chan struct{}, maxPolls)}
 	if h.Now == nil {
 		h.Now = time.Now
 	}
@@ -114,37 +115,41 @@ func New(o Options) *Handler {
 	return h
 }
 
-// Ours tells whether a request is one to this API. A form is if it is signed for it.
+// Ours tells whether a request is one to this API.
 func (h *Handler) Ours(r *http.Request) bool {
-	return h.targets.Ours(r.Header.Get(awsapi.TargetHeader)) || h.isForm(r)
+	_, ok := h.protocol(r)
+	return ok
 }
 
-// isForm tells requests of the protocol that this API had before.
-func (h *Handler) isForm(r *http.Request) bool {
+// protocol tells in which protocol a request calls this API; ok is false if it does
+// not. Forms come to the URL of a queue, too.
+func (h *Handler) protocol(r *http.Request) (p awsapi.Protocol, ok bool) {
+	if p, ok = h.calls.Of(r); ok {
+		return p, true
+	}
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	return err == nil && kind == "application/x-www-form-urlencoded" && strings.Contains(r.Header.Get("Authorization"), "/"+h.service.Name+"/aws4_request")
+	form := err == nil && kind == "application/x-www-form-urlencoded" && r.Method == http.MethodPost
+	return awsapi.Form, form && strings.HasPrefix(r.URL.Path, "/"+h.Scope.Account+"/")
 }
 
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := lambda.NewUUID()
-	if h.isForm(r) {
-		discard(r.Body)
-		err := lambda.Errorf(awsapi.CodeNotImplemented, "This server speaks the JSON protocol of SQS, as SDKs do since November 2023, and not the older one of forms and XML.")
-		h.codec.EncodeErrorAs(awsapi.Form, err, id).Write(w, id)
-		return
-	}
 	c := &call{http: r}
+	c.protocol, _ = h.protocol(r)
 	op, input, err := h.admit(r, c)
 	var output any
 	if err == nil {
 		output, err = h.run(r.Context(), c, op, input)
 	}
-	if err != nil {
-		h.fail(w, r, id, err)
-		return
+	var answer *awsapi.Response
+	if err == nil {
+		answer, err = h.codec.EncodeAs(c.protocol, op, output, id)
 	}
-	h.codec.Encode(op, output).Write(w, id)
+	if err != nil {
+		answer = h.failure(c, id, err)
+	}
+	answer.Write(w, id)
 }
 
 func (h *Handler) run(ctx context.Context, c *call, op *awsapi.Operation, input any) (any, error) {
@@ -162,18 +167,27 @@ func (h *Handler) admit(r *http.Request, c *call) (op *awsapi.Operation, input a
 			return nil, nil, err
 		}
 	}
-	op, ok := h.targets.Find(r.Header.Get(awsapi.TargetHeader))
-	if !ok || r.Method != http.MethodPost {
-		discard(r.Body)
-		return nil, nil, lambda.Errorf(awsapi.CodeUnknownOperation, "No operation is known for %s %s.", r.Method, r.Header.Get(awsapi.TargetHeader))
-	}
-	body, keyID, err := h.verified(r, op)
+	body, keyID, err := h.verified(r)
 	if err != nil {
 		return nil, nil, err
 	}
-	if input, err = h.codec.Decode(&awsapi.Request{Route: awsapi.Route{Operation: op}, Header: r.Header, Body: body}); err != nil {
+	var form awsapi.Query
+	if c.protocol == awsapi.Form {
+		if form, err = awsapi.ParseQuery(body); err != nil {
+			return nil, nil, err
+		}
+	}
+	op, ok := h.calls.Find(c.protocol, r, form)
+	if !ok || r.Method != http.MethodPost {
+		return nil, nil, lambda.Errorf(awsapi.CodeUnknownOperation, "No operation is known for %s %s%s.", r.Method, r.Header.Get(awsapi.TargetHeader), form.Action)
+	}
+	if int64(len(body)) > op.MaxBody {
+		return nil, nil, lambda.Errorf(lambda.CodeRequestEntityTooLarge, "Request must be at most %d bytes for the %s operation", op.MaxBody, op.Name)
+	}
+	if input, err = h.codec.DecodeAs(c.protocol, op, body, form); err != nil {
 		return nil, nil, err
 	}
+	h.fromPath(r, input)
 	if err := h.authorise(c, keyID, op, input); err != nil {
 		return nil, nil, err
 	}
@@ -181,6 +195,8 @@ func (h *Handler) admit(r *http.Request, c *call) (op *awsapi.Operation, input a
 }
 
 const (
+	// maxBody is the largest of any operation.
+	maxBody = 8 << 20
 	// unverified is how much of a body is read of who has not shown a known key.
 	unverified = 64 << 10
 	// maxDiscard bounds what is read and thrown away: clients look for an answer
@@ -189,7 +205,7 @@ const (
 )
 
 // verified reads the body and checks its signature.
-func (h *Handler) verified(r *http.Request, op *awsapi.Operation) (body []byte, keyID string, err error) {
+func (h *Handler) verified(r *http.Request) (body []byte, keyID string, err error) {
 	path, query, _ := strings.Cut(r.RequestURI, "?")
 	signed := &sigv4.Request{Method: r.Method, Path: path, Query: query, Host: r.Host, ContentLength: r.ContentLength, Header: r.Header}
 	if h.verifier != nil && (r.ContentLength < 0 || r.ContentLength > unverified) {
@@ -198,13 +214,13 @@ func (h *Handler) verified(r *http.Request, op *awsapi.Operation) (body []byte, 
 			return nil, "", err
 		}
 	}
-	body, err = io.ReadAll(io.LimitReader(r.Body, op.MaxBody+1))
+	body, err = io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	if err != nil {
 		return nil, "", lambda.Errorf(awsapi.CodeSerialization, "Could not read the request body: %v", err)
 	}
-	if int64(len(body)) > op.MaxBody {
+	if len(body) > maxBody {
 		discard(r.Body)
-		return nil, "", lambda.Errorf(lambda.CodeRequestEntityTooLarge, "Request must be at most %d bytes for the %s operation", op.MaxBody, op.Name)
+		return nil, "", lambda.Errorf(lambda.CodeRequestEntityTooLarge, "Request must be at most %d bytes", maxBody)
 	}
 	if h.verifier == nil {
 		return body, "", nil
@@ -218,12 +234,12 @@ func discard(r io.Reader) {
 	_, _ = io.CopyN(io.Discard, r, maxDiscard) // what cannot be read need not be
 }
 
-// fail answers an error. What is no client's fault is logged.
-func (h *Handler) fail(w http.ResponseWriter, r *http.Request, id string, err error) {
+// failure is the answer of an error. What is no client's fault is logged.
+func (h *Handler) failure(c *call, id string, err error) *awsapi.Response {
 	var told *lambda.Error
-	if !errors.As(err, &told) && r.Context().Err() == nil {
-		h.Logger.LogAttrs(r.Context(), slog.LevelError, "request failed", slog.String("request_id", id),
-			slog.String("target", r.Header.Get(awsapi.TargetHeader)), slog.String("error", err.Error()))
+	if ctx := c.http.Context(); !errors.As(err, &told) && ctx.Err() == nil {
+		h.Logger.LogAttrs(ctx, slog.LevelError, "request failed", slog.String("request_id", id),
+			slog.String("target", c.http.Header.Get(awsapi.TargetHeader)), slog.String("error", err.Error()))
 	}
-	h.codec.EncodeError(err).Write(w, id)
+	return h.codec.EncodeErrorAs(c.protocol, err, id)
 }

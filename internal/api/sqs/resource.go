@@ -2,6 +2,7 @@ package sqs
 
 import (
 	"errors"
+	"net/http"
 	"net/url"
 	"reflect"
 	"strings"
@@ -45,6 +46,14 @@ func (h *Handler) nameOf(queueURL *string) (string, error) {
 		return "", lambda.Errorf("QueueDoesNotExist", "The specified queue does not exist.")
 	}
 	return parts[len(parts)-1], nil
+}
+
+// fromPath takes the URL of the queue from that of the request: clients of awsQuery
+// may leave it out of the form.
+func (h *Handler) fromPath(r *http.Request, input any) {
+	if field := reflect.ValueOf(input).Elem().FieldByName("QueueUrl"); field.IsValid() && field.IsNil() && r.URL.Path != "/" {
+		field.Set(reflect.ValueOf(new(r.URL.Path)))
+	}
 }
 
 func errAddress(queueURL *string) error {
