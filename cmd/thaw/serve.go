@@ -37,6 +37,7 @@ type Config struct {
 	Tracing            tracing
 	Networking         networking
 	Logging            logging
+	Measuring          measuring
 	Sourcing           sourcing
 	Delivering         delivering
 	StopGrace          time.Duration
@@ -118,6 +119,7 @@ socket that a service manager has opened (LISTEN_FDS) is taken instead of
 	c.Tracing.flags(cmd)
 	c.Networking.flags(cmd)
 	c.Logging.flags(cmd)
+	c.Measuring.flags(cmd)
 	c.Sourcing.flags(cmd)
 	c.Delivering.flags(cmd)
 	durationFlag(cmd, &c.StopGrace, "stop-grace", defaultStopGrace, time.Millisecond, time.Hour, "how long running invocations may go on when the server is told to stop")
@@ -160,6 +162,9 @@ func (c *Config) check() error {
 		return err
 	}
 	if err := c.Sourcing.check(); err != nil {
+		return err
+	}
+	if err := c.Measuring.check(); err != nil {
 		return err
 	}
 	if err := c.Delivering.check(); err != nil {

@@ -36,6 +36,7 @@ import (
 	"thaw/internal/store/mirror"
 	"thaw/internal/store/sealed"
 	"thaw/internal/telemetry/logstore"
+	"thaw/internal/telemetry/metrics"
 	"thaw/internal/telemetry/trace/otlp"
 	"thaw/internal/telemetry/usage"
 	"thaw/internal/vault"
@@ -58,6 +59,7 @@ type server struct {
 	runtimes *runtimes.Catalogue
 	logs     *logstore.Store
 	usage    *usage.Store
+	metrics  *metrics.Store
 	queues   *queue.Service
 	guests   *guests
 	pools    *pool.Pools
@@ -65,6 +67,8 @@ type server struct {
 	control  *control.Control
 	s3       *s3.Client // nil: there is none
 	http     *http.Server
+	// exposition shows metrics to who may see them.
+	exposition http.Handler
 	// following ends when the server begins to end.
 	following    context.Context
 	endFollowing context.CancelFunc
@@ -201,7 +205,7 @@ func (s *server) open(ctx context.Context) error {
 		return fmt.Errorf("make data directory: %w", err)
 	}
 	for _, step := range []func(context.Context) error{
-		s.openState, s.openQueues, s.openUsage, s.openLogs, s.openSandboxes, s.openGuests, s.openSpans, s.openPools, s.openAPI,
+		s.openState, s.openQueues, s.openUsage, s.openMetrics, s.openLogs, s.openSandboxes, s.openGuests, s.openSpans, s.openPools, s.openGauges, s.openAPI, s.openScrapes,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -336,7 +340,7 @@ func (s *server) openPools(ctx context.Context) error {
 	s.control, err = control.Open(ctx, control.Options{
 		Catalog: s.catalog, Code: s.code, Objects: objects, Scope: s.config.Scope,
 		Quotas:            control.Quotas{Concurrency: s.config.AccountConcurrency, CodeStorage: int64(s.config.Sourcing.StorageMiB) << 20},
-		RuntimeVersionARN: s.runtimes.VersionARN, Provisioned: s.provisioned, Settle: s.config.Settle, Logger: s.logger,
+		RuntimeVersionARN: s.runtimes.VersionARN, Provisioned: s.provisioned, Meter: s.metrics, Settle: s.config.Settle, Logger: s.logger,
 	})
 	if err != nil {
 		return err
@@ -400,7 +404,7 @@ func (s *server) openAPI(context.Context) error {
 	}
 	api := apilambda.New(apilambda.Options{
 		Control:  s.control,
-		Invoke:   invoke.New(invoke.Options{Catalog: s.catalog, Pools: s.pools, Scope: s.config.Scope}),
+		Invoke:   invoke.New(invoke.Options{Catalog: s.catalog, Pools: s.pools, Scope: s.config.Scope, Meter: s.metrics}),
 		Packages: s.code,
 		Keys:     keys,
 		Access:   s.guests.access,
@@ -408,11 +412,12 @@ func (s *server) openAPI(context.Context) error {
 		Scope:    s.config.Scope,
 		Logger:   s.logger,
 	})
-	services := s.withQueues(s.withIdentity(s.withLogs(api, keys), api, keys), api, keys)
+	services := s.withMetrics(s.withQueues(s.withIdentity(s.withLogs(api, keys), api, keys), api, keys), api, keys)
 	s.guests.serve(services)
 	backups := api.Verified(s.serveBackup())
 	used := api.Verified(s.serveUsage())
 	signers := api.Verified(s.serveSigners())
+	scrapes := s.serveMetrics(api)
 	s.http = &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			switch {
@@ -422,6 +427,8 @@ func (s *server) openAPI(context.Context) error {
 				used.ServeHTTP(w, r)
 			case r.URL.Path == signersPath:
 				signers.ServeHTTP(w, r)
+			case r.URL.Path == metricsPath:
+				scrapes.ServeHTTP(w, r)
 			default:
 				services.ServeHTTP(w, r)
 			}
