@@ -50,9 +50,11 @@ func (h *Handler) authorise(r *http.Request, accessKeyID string, route awsapi.Ro
 	if err != nil || c.Administrator() {
 		return c, err
 	}
-	q := iam.Question{Action: "lambda:" + actionOf(route.Operation.Name), Context: permissionContext(route, body)}
+	q := iam.Question{Action: "lambda:" + actionOf(route.Operation.Name), Context: map[string][]string{}}
 	q.Resource, q.Policy = h.resourceOf(route, query, body)
-	h.tellTags(r, q, route, query, body)
+	input := h.judged(r, route, query, body)
+	h.tellTags(r, q, route.Operation.Name, input)
+	h.tellSettings(r, q, route.Operation.Name, input)
 	if functions := h.mappedFunctions(r, route, body); len(functions) > 0 {
 		return c, h.askOfFunctions(r, c, q, functions)
 	}
@@ -115,26 +117,6 @@ func (h *Handler) authoriseRole(r *http.Request, c iam.Caller, role string) erro
 		return nil
 	}
 	return h.roles.CheckPass(role)
-}
-
-// permissionContext is what conditions may ask of a permission that is to be
-// added. A body that cannot be read is refused when it is decoded.
-func permissionContext(route awsapi.Route, body []byte) map[string][]string {
-	context := map[string][]string{}
-	if route.Operation.Name != model.OpAddPermission {
-		return context
-	}
-	var in map[string]json.RawMessage
-	if json.Unmarshal(body, &in) != nil {
-		return context
-	}
-	for key, member := range map[string]string{"lambda:principal": "Principal", "lambda:functionurlauthtype": "FunctionUrlAuthType"} {
-		var value string
-		if json.Unmarshal(in[member], &value) == nil {
-			context[key] = []string{value}
-		}
-	}
-	return context
 }
 
 // functionNamed is the FunctionName of a body as the decoder will find it: members

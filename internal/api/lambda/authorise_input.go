@@ -68,5 +68,7 @@ func (h *Handler) authoriseSigning(r *http.Request, c iam.Caller, input any) err
 	if config == nil {
 		return nil
 	}
-	return h.ask(r, c, h.untagged(r, iam.Question{Action: "lambda:" + model.OpPutFunctionCodeSigningConfig, Resource: *config}))
+	q := h.untagged(r, iam.Question{Action: "lambda:" + model.OpPutFunctionCodeSigningConfig, Resource: *config})
+	q.Context[keySigningConfig] = []string{*config}
+	return h.ask(r, c, q)
 }

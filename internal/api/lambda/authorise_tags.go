@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"strings"
 
-	"thaw/internal/awsapi"
 	model "thaw/internal/awsapi/gen/lambda"
 	"thaw/internal/iam"
 	"thaw/internal/iam/policy"
@@ -22,18 +21,13 @@ func givesTags(operation string) bool {
 }
 
 // tellTags puts what conditions may ask of tags into a question: those that the
-// resource has, and those that the request names. The latter are read as they will
-// be by the operation; of a request that cannot be read they stay untold.
-func (h *Handler) tellTags(r *http.Request, q iam.Question, route awsapi.Route, query string, body []byte) {
+// resource has, and those that the request names. Of a request that cannot be read
+// the latter stay untold.
+func (h *Handler) tellTags(r *http.Request, q iam.Question, operation string, input any) {
 	context := policy.Context(q.Context)
 	context.SetResourceTags(h.tagsOf(r, q.Resource))
-	operation := route.Operation.Name
 	if !givesTags(operation) && operation != model.OpUntagResource {
 		context.SetRequestTags(nil, nil)
-		return
-	}
-	input, err := h.codec.Decode(&awsapi.Request{Route: route, Query: query, Header: r.Header, Body: body})
-	if err != nil {
 		return
 	}
 	switch in := input.(type) {

@@ -23,6 +23,7 @@ var told = [...]string{
 	"aws:principalorgid", "aws:principalorgpaths", "aws:userid", "aws:username", "aws:requestedregion", "aws:resourceaccount",
 	"aws:sourcearn", "aws:sourceaccount", "aws:sourceorgid", "aws:viaawsservice", "aws:calledvia", "aws:calledviafirst", "aws:calledvialast",
 	"aws:tokenissuetime", "aws:multifactorauthpresent", "aws:multifactorauthage", "aws:sourcevpc", "aws:sourcevpce", "aws:vpcsourceip",
+	"lambda:codesigningconfigarn", "lambda:layer", "lambda:securitygroupids", "lambda:subnetids",
 	"lambda:eventsourcetoken", "lambda:functionurlauthtype", "lambda:invokedviafunctionurl", "lambda:principal", "lambda:sourcefunctionarn",
 	"iam:passedtoservice", "iam:policyarn", "iam:permissionsboundary", "sts:externalid", "sts:rolesessionname",
 }
