@@ -40,6 +40,7 @@ type Config struct {
 	Measuring          measuring
 	Sourcing           sourcing
 	Delivering         delivering
+	Retrying           retrying
 	StopGrace          time.Duration
 	Settle             time.Duration
 
@@ -122,6 +123,7 @@ socket that a service manager has opened (LISTEN_FDS) is taken instead of
 	c.Measuring.flags(cmd)
 	c.Sourcing.flags(cmd)
 	c.Delivering.flags(cmd)
+	c.Retrying.flags(cmd)
 	durationFlag(cmd, &c.StopGrace, "stop-grace", defaultStopGrace, time.Millisecond, time.Hour, "how long running invocations may go on when the server is told to stop")
 	durationFlag(cmd, &c.Settle, "settle", 0, 0, maxSettle, "how long a change of a function is shown as in progress at least; the service takes seconds")
 	f.StringVar(&c.LogLevel, "log-level", "info", "what the server logs: debug, info, warn or error")

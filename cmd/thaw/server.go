@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	apilambda "thaw/internal/api/lambda"
+	"thaw/internal/async"
 	"thaw/internal/catalog"
 	"thaw/internal/code"
 	"thaw/internal/control"
@@ -60,6 +61,8 @@ type server struct {
 	logs     *logstore.Store
 	usage    *usage.Store
 	metrics  *metrics.Store
+	invoker  *invoke.Service
+	events   *async.Engine
 	queues   *queue.Service
 	guests   *guests
 	pools    *pool.Pools
@@ -178,10 +181,13 @@ func (s *server) drain(ctx context.Context, goesOn bool) {
 	}
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.StopGrace)
 	defer cancel()
+	var events sync.WaitGroup
+	events.Go(func() { s.drainEvents(grace) })
 	if err := s.http.Shutdown(grace); err != nil {
 		s.logger.Warn("requests were cut off", "error", err)
 		s.http.Close()
 	}
+	events.Wait()
 }
 
 // onClose remembers how to end a part that was opened.
@@ -205,7 +211,7 @@ func (s *server) open(ctx context.Context) error {
 		return fmt.Errorf("make data directory: %w", err)
 	}
 	for _, step := range []func(context.Context) error{
-		s.openState, s.openQueues, s.openUsage, s.openMetrics, s.openLogs, s.openSandboxes, s.openGuests, s.openSpans, s.openPools, s.openGauges, s.openAPI, s.openScrapes,
+		s.openState, s.openQueues, s.openUsage, s.openMetrics, s.openLogs, s.openSandboxes, s.openGuests, s.openSpans, s.openEventsEnd, s.openPools, s.openGauges, s.openEvents, s.openAPI, s.openScrapes,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -404,7 +410,8 @@ func (s *server) openAPI(context.Context) error {
 	}
 	api := apilambda.New(apilambda.Options{
 		Control:  s.control,
-		Invoke:   invoke.New(invoke.Options{Catalog: s.catalog, Pools: s.pools, Scope: s.config.Scope, Meter: s.metrics}),
+		Invoke:   s.invoker,
+		Events:   s.events,
 		Packages: s.code,
 		Keys:     keys,
 		Access:   s.guests.access,

@@ -51,6 +51,13 @@ func (p *Pools) all() iter.Seq[*versionPool] {
 // Figures are the gauges as they stand.
 func (p *Pools) Figures() Figures { return p.figures(false) }
 
+// Usage is the account's part of Figures.
+func (p *Pools) Usage() concurrency.Usage {
+	p.admission.mu.Lock()
+	defer p.admission.mu.Unlock()
+	return p.admission.ledger.Usage()
+}
+
 // Peaks are the highest of each gauge since the last call, so that no burst is
 // missed between two looks. Environments, Idle, Waiting, Provisioned and Available
 // are as they stand.

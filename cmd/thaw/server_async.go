@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"thaw/internal/async"
+	"thaw/internal/destination"
+	"thaw/internal/invoke"
+	"thaw/internal/lambda"
+	"thaw/internal/store"
+	"thaw/internal/telemetry/trace"
+)
+
+// retrying is how asynchronous events are tried again.
+type retrying struct{ Delays []time.Duration }
+
+const (
+	leastRetryDelay = 10 * time.Millisecond
+	mostRetryDelay  = time.Hour
+	// mostRetryDelays is the service's most retries.
+	mostRetryDelays = 2
+)
+
+func (r *retrying) flags(cmd *cobra.Command) {
+	r.Delays = async.DefaultDelays()
+	cmd.Flags().Var((*delays)(&r.Delays), "async-retry-delays", "`durations` before the first and the second retry of an asynchronous event whose function failed; the service's own, unless for tests")
+}
+
+// delays is a flag of one or two lengths of time.
+type delays []time.Duration
+
+func (d *delays) Set(text string) error {
+	var list delays
+	for part := range strings.SplitSeq(text, ",") {
+		one, err := time.ParseDuration(part)
+		if err != nil || one < leastRetryDelay || one > mostRetryDelay || len(list) == mostRetryDelays {
+			return fmt.Errorf("it must be one or two lengths of time such as 1m,2m, each %v to %v", leastRetryDelay, mostRetryDelay)
+		}
+		list = append(list, one)
+	}
+	*d = list
+	return nil
+}
+
+func (d *delays) String() string {
+	texts := make([]string, len(*d))
+	for i, one := range *d {
+		texts[i] = one.String()
+	}
+	return strings.Join(texts, ",")
+}
+
+func (d *delays) Type() string { return "durations" }
+
+// openEventsEnd has the last of the events' goroutines waited for when the
+// environments that they wait for have ended.
+func (s *server) openEventsEnd(context.Context) error {
+	s.onClose(func(context.Context) error {
+		if s.events != nil {
+			s.events.Wait()
+		}
+		return nil
+	})
+	return nil
+}
+
+// openEvents opens what runs invocations, and the asynchronous ones on top of it.
+func (s *server) openEvents(ctx context.Context) error {
+	s.invoker = invoke.New(invoke.Options{Catalog: s.catalog, Pools: s.pools, Scope: s.config.Scope, Meter: s.metrics})
+	var queues destination.Queues
+	if s.queues != nil {
+		queues = ownQueues{s.queues, s.config.Scope.Account}
+	}
+	deliverer, err := s.deliverer(ctx, s.enqueueFor, queues)
+	if err != nil {
+		return err
+	}
+	s.events, err = async.Open(async.Options{
+		Events: s.store.Queue(async.EventQueue), Deliveries: s.store.Queue(async.DeliveryQueue),
+		Invoker: attempts{s}, Deliverer: deliverer, Function: s.functionNamed, Scope: s.config.Scope,
+		Concurrency: min(s.config.AccountConcurrency, s.config.MaxEnvironments), Delays: s.config.Retrying.Delays,
+		Meter: s.metrics, Logger: s.logger,
+	})
+	if err != nil {
+		return err
+	}
+	s.onClose(func(context.Context) error {
+		ended, cancel := context.WithCancel(context.Background())
+		cancel() // drain has waited
+		if err := s.events.Close(ended); err != nil {
+			s.logger.Info("events are left to the next start", slog.Any("cause", err))
+		}
+		return nil
+	})
+	return nil
+}
+
+// functionNamed is the newest record of a function, or nil.
+func (s *server) functionNamed(name string) *lambda.Function {
+	record, ok := s.catalog.Function(name)
+	if !ok {
+		return nil
+	}
+	return record.Function
+}
+
+// drainEvents takes no more events and lets those in hand finish.
+func (s *server) drainEvents(ctx context.Context) {
+	if err := s.events.Close(ctx); err != nil {
+		s.logger.Warn("events were cut off, and will be run again", slog.Any("cause", err))
+	}
+}
+
+// attempts runs events by the walk of every invocation.
+type attempts struct{ *server }
+
+// headroom is the share of the account's concurrency that events leave to those
+// who wait for an answer.
+const headroom = 10
+
+func (a attempts) Invoke(ctx context.Context, e *async.Event) (lambda.Result, error) {
+	if f := a.functionNamed(e.Function); f != nil && f.Reserved == nil && a.crowded() {
+		return lambda.Result{}, &lambda.Error{Code: lambda.CodeTooManyRequests, Message: "Rate Exceeded.", Reason: "ConcurrentInvocationLimitExceeded"}
+	}
+	return a.invoker.Invoke(ctx, invoke.Request{
+		Ref: lambda.Ref{Name: e.Function, Qualifier: e.Qualifier}, RequestID: e.RequestID, Payload: e.Payload,
+		ContentType: "application/json", ClientContext: e.ClientContext, Trace: e.Trace, Event: true,
+	})
+}
+
+// crowded tells whether the last tenth of the account's concurrency is begun.
+func (s *server) crowded() bool {
+	limit := s.config.AccountConcurrency
+	return limit-s.pools.Usage().Claimed <= limit/headroom
+}
+
+// enqueueFor takes an event whose function is another's destination.
+func (s *server) enqueueFor(ctx context.Context, e destination.Event) error {
+	accepted := trace.Accept(e.Trace, time.Now())
+	_, err := s.invoker.Invoke(ctx, invoke.Request{Ref: e.Function, RequestID: e.ID, Trace: accepted, DryRun: true})
+	if told := new(lambda.Error); errors.As(err, &told) && told.Code == lambda.CodeResourceNotFound {
+		return fmt.Errorf("%w: %w", async.ErrUndeliverable, err)
+	} else if err != nil {
+		return err
+	}
+	err = s.events.Enqueue(ctx, async.Event{
+		RequestID: e.ID, Function: e.Function.Name, Qualifier: e.Function.Qualifier, Payload: e.Payload, Trace: accepted,
+	})
+	if errors.Is(err, store.ErrConflict) {
+		return nil // an earlier try waits
+	}
+	return err
+}
