@@ -1,6 +1,9 @@
 package policy
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // In a pattern, what a variable stood for has no wildcards and begins no part of
 // an ARN: these bytes stand for the characters themselves. Documents have none of
@@ -54,7 +57,11 @@ func like(text, pattern string) bool {
 		case p < len(pattern) && pattern[p] == '*':
 			star, from = p, t
 			p++
-		case p < len(pattern) && (pattern[p] == '?' || literal(pattern[p]) == text[t]):
+		case p < len(pattern) && pattern[p] == '?':
+			_, size := utf8.DecodeRuneInString(text[t:])
+			t += size
+			p++
+		case p < len(pattern) && literal(pattern[p]) == text[t]:
 			t++
 			p++
 		case star >= 0:

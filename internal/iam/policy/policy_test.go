@@ -57,6 +57,22 @@ func TestRefusedDocuments(t *testing.T) {
 	}
 }
 
+// TestLike: a ? stands for one character, however many bytes it has.
+func TestLike(t *testing.T) {
+	for _, row := range []struct {
+		text, pattern string
+		want          bool
+	}{
+		{"é", "?", true}, {"é", "??", false}, {"é", "*??", false}, {"éx", "*??", true}, {"éx", "?x", true}, {"aéx", "*?x", true}, {"éé", "*??*", true},
+		{"é", "*?*", true}, {"", "?", false}, {"", "*", true}, {"ab", "a?*", true}, {"a", "a?*", false}, {"日本", "日?", true}, {"日本", "*本", true},
+		{"abcabd", "*ab?", true}, {"abcabd", "*abc", false}, {"a*b", "a\x01b", true}, {"axb", "a\x01b", false},
+	} {
+		if got := policy.Like(row.text, row.pattern); got != row.want {
+			t.Errorf("%q is of %q: %v", row.text, row.pattern, got)
+		}
+	}
+}
+
 // TestCheckResources: what no ARN can be of is a mistake.
 func TestCheckResources(t *testing.T) {
 	for pattern, good := range map[string]bool{
