@@ -46,7 +46,14 @@ func newFakeServer(t *testing.T, accessKey, dataDir string) *httptest.Server {
 	mux.HandleFunc("PUT /2015-03-31/functions/{name}/code", f.updateCode)
 	mux.HandleFunc("DELETE /2015-03-31/functions/{name}", f.remove)
 	mux.HandleFunc("POST /2015-03-31/functions/{name}/invocations", f.invoke)
-	mux.HandleFunc("POST /{$}", f.logs)
+	queues := newFakeQueues(t)
+	mux.HandleFunc("POST /{$}", func(w http.ResponseWriter, r *http.Request) {
+		if queues.Ours(r) {
+			queues.ServeHTTP(w, r)
+			return
+		}
+		f.logs(w, r)
+	})
 	new(fakeLayers).handle(mux)
 	mux.HandleFunc("GET /_thaw/backup", f.backup)
 	mux.HandleFunc("GET /_thaw/usage", f.usage)
@@ -60,7 +67,10 @@ func (f *fakeServer) authorised(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		authorization := r.Header.Get("Authorization")
 		service := "lambda"
-		if r.Header.Get("X-Amz-Target") != "" {
+		switch target := r.Header.Get("X-Amz-Target"); {
+		case strings.HasPrefix(target, "AmazonSQS."):
+			service = "sqs"
+		case target != "":
 			service = "logs"
 		}
 		if !strings.Contains(authorization, "Credential="+f.accessKey+"/") || !strings.Contains(authorization, "/us-east-1/"+service+"/aws4_request") {

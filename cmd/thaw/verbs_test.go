@@ -198,6 +198,12 @@ func hideRecent(text string) string {
 
 var elapsed = regexp.MustCompile(`(?m)^! +\d+\.\d s  `)
 
+// messageID is of a message of a queue, messageTime what a queue tells of its times.
+var (
+	messageID   = regexp.MustCompile(`\b[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}\b`)
+	messageTime = regexp.MustCompile(`("\w+Timestamp": )"\d+"`)
+)
+
 // normalise replaces what differs from run to run.
 func normalise(text, dataDir string, server target) string {
 	text = built.ReplaceAllString(text, "thaw $$VERSION $$GO $$PLATFORM")
@@ -207,6 +213,7 @@ func normalise(text, dataDir string, server target) string {
 		workDir = "the working directory is gone"
 	}
 	text = moment.ReplaceAllStringFunc(text, hideRecent)
+	text = messageTime.ReplaceAllString(messageID.ReplaceAllString(text, "$$MESSAGE"), `${1}"$$TIME"`)
 	pairs := []string{dataDir, "$DATA", workDir, "$WORK"}
 	if server.Endpoint != "" {
 		pairs = append(pairs, server.Endpoint, "$ENDPOINT", server.AccessKey, "$KEY", server.SecretKey, "$SECRET")
