@@ -1,6 +1,8 @@
 package monitoring
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"io"
@@ -132,6 +134,9 @@ func (h *Handler) admit(r *http.Request, p awsapi.Protocol) (op *awsapi.Operatio
 	if err != nil {
 		return nil, nil, err
 	}
+	if body, err = unpacked(r, body); err != nil {
+		return nil, nil, err
+	}
 	var query awsapi.Query
 	if p == awsapi.Form {
 		if query, err = awsapi.ParseQuery(body); err != nil {
@@ -199,6 +204,26 @@ func (h *Handler) verified(r *http.Request) (body []byte, keyID string, err erro
 	signed.Body = body
 	keyID, err = h.verifier.Verify(signed)
 	return body, keyID, err
+}
+
+// unpacked is a body as it was before the client compressed it, which clients do with
+// long ones.
+func unpacked(r *http.Request, body []byte) ([]byte, error) {
+	if !strings.EqualFold(r.Header.Get("Content-Encoding"), "gzip") {
+		return body, nil
+	}
+	z, err := gzip.NewReader(bytes.NewReader(body))
+	if err != nil {
+		return nil, lambda.Errorf(awsapi.CodeSerialization, "The body is not compressed as its header says: %v", err)
+	}
+	plain, err := io.ReadAll(io.LimitReader(z, maxBody+1))
+	if err != nil {
+		return nil, lambda.Errorf(awsapi.CodeSerialization, "The body cannot be decompressed: %v", err)
+	}
+	if len(plain) > maxBody {
+		return nil, lambda.Errorf(lambda.CodeRequestEntityTooLarge, "Request must be at most %d bytes.", maxBody)
+	}
+	return plain, nil
 }
 
 func discard(r io.Reader) {
