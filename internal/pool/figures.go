@@ -72,7 +72,7 @@ func (p *Pools) figures(peaks bool) Figures {
 		pools = append(pools, slices.Collect(maps.Values(fn.versions)))
 	}
 	p.mu.Unlock()
-	f := Figures{Waiting: int(p.host.waiting.Load()), Functions: make([]FunctionFigures, len(fns))}
+	f := Figures{Waiting: int(p.host.waiting.count.Load()), Functions: make([]FunctionFigures, len(fns))}
 	for i, fn := range fns {
 		f.Functions[i] = FunctionFigures{Function: fn.name, Versions: make([]VersionFigures, len(pools[i]))}
 		for j, vp := range pools[i] {

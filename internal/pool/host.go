@@ -23,10 +23,9 @@ type host struct {
 	candidates   candidates
 	crowd        int // see list
 
-	// hungry tells that the queue is not empty, waiting how many invocations wait
-	// for a place.
+	// hungry tells that the queue is not empty.
 	hungry  atomic.Bool
-	waiting atomic.Int64
+	waiting waiting
 }
 
 const (

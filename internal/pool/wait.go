@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -11,20 +12,45 @@ import (
 // again whether that is still so.
 const lookAgain = 100 * time.Millisecond
 
+// waiting is the invocations that wait for an environment. In a burst as many wait
+// as the environments are; but where somebody has waited at every moment for as long
+// as one would, more is asked than can be done, and a long queue would only make all
+// that is answered late: then a quarter waits.
+type waiting struct {
+	count atomic.Int64
+	since atomic.Int64 // Unix time in nanoseconds: when the first one came
+}
+
+// standingShare is the part that waits while more is asked than can be done.
+const standingShare = 4
+
+// enter counts one more; crowded tells that others wait, and enough of them.
+func (w *waiting) enter(now time.Time, most int, patience time.Duration) (crowded bool) {
+	n := w.count.Add(1)
+	if n == 1 {
+		w.since.Store(now.UnixNano())
+	}
+	if now.Sub(time.Unix(0, w.since.Load())) > patience {
+		most = max(1, most/standingShare)
+	}
+	return n > int64(most)
+}
+
+func (w *waiting) leave() { w.count.Add(-1) }
+
 // wait waits for an environment: for one that is being started as long as that
 // takes, for room on a full host as long as the operator says.
 func (vp *versionPool) wait(ctx context.Context, w *waiter, patient bool) (*member, error) {
 	p := vp.pools
-	patience := max(p.opts.HostWait, 0)
-	if !patient {
-		patience = 0
+	patience := drainGrace // one that is about to be free is waited for in any case
+	if patient {
+		patience = max(p.opts.HostWait, drainGrace)
 	}
-	if waiting := p.host.waiting.Add(1); waiting > int64(p.opts.MaxWaiting) {
-		patience = 0
+	if p.host.waiting.enter(time.Now(), p.opts.MaxWaiting, p.opts.HostWait) {
+		patience = 0 // others have waited longer
 	}
-	defer p.host.waiting.Add(-1)
-	// One that is about to be free is waited for in any case.
-	full := time.NewTimer(max(patience, drainGrace))
+	defer p.host.waiting.leave()
+	full := time.NewTimer(patience)
 	defer full.Stop()
 	late := time.NewTimer(maxWait)
 	defer late.Stop()
