@@ -36,6 +36,7 @@ import (
 	"thaw/internal/store/jetstream"
 	"thaw/internal/store/mirror"
 	"thaw/internal/store/sealed"
+	"thaw/internal/telemetry/exposition"
 	"thaw/internal/telemetry/logstore"
 	"thaw/internal/telemetry/metrics"
 	"thaw/internal/telemetry/trace/otlp"
@@ -61,6 +62,7 @@ type server struct {
 	logs     *logstore.Store
 	usage    *usage.Store
 	metrics  *metrics.Store
+	requests *exposition.Requests
 	invoker  *invoke.Service
 	events   *async.Engine
 	queues   *queue.Service
@@ -426,7 +428,7 @@ func (s *server) openAPI(context.Context) error {
 	signers := api.Verified(s.serveSigners())
 	scrapes := s.serveMetrics(api)
 	s.http = &http.Server{
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		Handler: s.requests.Measured(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			switch {
 			case r.URL.Path == backupPath:
 				backups.ServeHTTP(w, r)
@@ -439,7 +441,7 @@ func (s *server) openAPI(context.Context) error {
 			default:
 				services.ServeHTTP(w, r)
 			}
-		}),
+		})),
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       readTimeout,
 		IdleTimeout:       idleTimeout,

@@ -57,6 +57,7 @@ func (m *measuring) check() error {
 // closed when there is nothing any more.
 func (s *server) openMetrics(context.Context) (err error) {
 	m := s.config.Measuring
+	s.requests = exposition.NewRequests()
 	s.metrics, err = metrics.Open(metrics.Options{
 		Dir: filepath.Join(s.config.Data, "metrics"), Keep: time.Duration(m.KeepDays) * 24 * time.Hour, DiskBytes: int64(m.DiskMB) << 20, Logger: s.logger,
 	})
@@ -180,7 +181,7 @@ const metricsPath = "/metrics"
 // signature, because scrapers do not sign, to others with an administrator's.
 func (s *server) serveMetrics(api *apilambda.Handler) http.Handler {
 	version := readBuild().Version
-	shown := exposition.New(exposition.Options{Totals: s.metrics.Totals, Logger: s.logger, Samples: func(show func(exposition.Sample)) {
+	shown := exposition.New(exposition.Options{Totals: s.metrics.Totals, Requests: s.requests, Logger: s.logger, Samples: func(show func(exposition.Sample)) {
 		show(exposition.Sample{Gauge: familyBuild, Labels: []string{version}, Value: 1})
 		s.gauges(show)
 	}})

@@ -49,7 +49,9 @@ type Options struct {
 	Totals func(func(metrics.Total))
 	// Samples calls its argument for the samples of what the server adds; nil is nothing.
 	Samples func(func(Sample))
-	Logger  *slog.Logger
+	// Requests are shown too, unless they are nil.
+	Requests *Requests
+	Logger   *slog.Logger
 }
 
 const (
@@ -63,6 +65,9 @@ const (
 func New(o Options) http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(&collector{o}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if o.Requests != nil {
+		registry.MustRegister(o.Requests.durations)
+	}
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{
 		ErrorLog: slog.NewLogLogger(o.Logger.Handler(), slog.LevelWarn), MaxRequestsInFlight: maxAtOnce, Timeout: timeout,
 	})
