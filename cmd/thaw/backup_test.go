@@ -17,7 +17,7 @@ import (
 
 	"thaw/internal/iam"
 	"thaw/internal/lambda"
-	"thaw/internal/store/jetstream"
+	"thaw/internal/store/local"
 	"thaw/internal/store/mirror"
 	"thaw/internal/vault"
 )
@@ -119,7 +119,7 @@ func TestNothingSecretInPlain(t *testing.T) {
 // copy of its records never sees them in the clear.
 func TestPlainRecordsOfBefore(t *testing.T) {
 	dir := isolate(t)
-	engine, err := jetstream.Open(t.Context(), jetstream.Options{Dir: filepath.Join(dir, "store"), Logger: slog.New(slog.DiscardHandler)})
+	engine, err := local.Open(t.Context(), local.Options{Dir: filepath.Join(dir, "store"), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ import (
 	"thaw/internal/sandbox/native"
 	"thaw/internal/sigv4"
 	"thaw/internal/store"
-	"thaw/internal/store/jetstream"
+	"thaw/internal/store/local"
 	"thaw/internal/store/mirror"
 	"thaw/internal/store/sealed"
 	"thaw/internal/telemetry/exposition"
@@ -52,7 +52,7 @@ type server struct {
 
 	vault    *vault.Vault
 	keys     *iam.Keyring
-	store    *jetstream.Store
+	store    *local.Store
 	mirror   *mirror.Mirror   // of store
 	records  *sealed.Metadata // of store
 	code     *packages
@@ -228,7 +228,7 @@ func (s *server) openState(ctx context.Context) error {
 		return err
 	}
 	var err error
-	s.store, err = jetstream.Open(ctx, jetstream.Options{Dir: filepath.Join(s.config.Data, "store"), Logger: s.logger})
+	s.store, err = local.Open(ctx, local.Options{Dir: filepath.Join(s.config.Data, "store"), Logger: s.logger})
 	if err != nil {
 		return err
 	}

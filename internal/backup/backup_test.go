@@ -19,7 +19,7 @@ import (
 
 	"thaw/internal/backup"
 	"thaw/internal/store"
-	"thaw/internal/store/jetstream"
+	"thaw/internal/store/local"
 	"thaw/internal/store/memory"
 )
 
@@ -80,7 +80,7 @@ func members(t *testing.T, data []byte) map[string]string {
 // again backs up a restored directory.
 func again(t *testing.T, dir string, header backup.Header) []byte {
 	t.Helper()
-	s, err := jetstream.Open(t.Context(), jetstream.Options{Dir: filepath.Join(dir, "store"), Logger: discard()})
+	s, err := local.Open(t.Context(), local.Options{Dir: filepath.Join(dir, "store"), Logger: discard()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func TestRoundTrip(t *testing.T) {
 // that they name.
 func TestWriteDuringChanges(t *testing.T) {
 	dir := t.TempDir()
-	s, err := jetstream.Open(t.Context(), jetstream.Options{Dir: dir, Logger: discard()})
+	s, err := local.Open(t.Context(), local.Options{Dir: dir, Logger: discard()})
 	if err != nil {
 		t.Fatal(err)
 	}

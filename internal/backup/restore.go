@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"thaw/internal/store"
-	"thaw/internal/store/jetstream"
+	"thaw/internal/store/local"
 )
 
 var (
@@ -102,7 +102,7 @@ func checkEmpty(t Target) (full bool, err error) {
 
 // keepServersOut has no server open what is going to be set aside.
 func keepServersOut(dir string) (release func() error, err error) {
-	release, err = jetstream.Lock(storeDir(dir))
+	release, err = local.Lock(storeDir(dir))
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		return nil, fmt.Errorf("%w: %s", ErrInUse, dir)
 	}
@@ -150,8 +150,8 @@ type stage struct {
 	done Restored
 }
 
-func (s *stage) open(ctx context.Context, logger *slog.Logger) (*jetstream.Store, error) {
-	return jetstream.Open(ctx, jetstream.Options{Dir: storeDir(s.dir), Logger: logger})
+func (s *stage) open(ctx context.Context, logger *slog.Logger) (*local.Store, error) {
+	return local.Open(ctx, local.Options{Dir: storeDir(s.dir), Logger: logger})
 }
 
 // fill writes every member to its place. read has checked all of them against
@@ -187,7 +187,7 @@ func (s *stage) fill(ctx context.Context, r io.Reader, t Target) (err error) {
 	return err
 }
 
-func (s *stage) small(ctx context.Context, engine *jetstream.Store, name string, data []byte) (err error) {
+func (s *stage) small(ctx context.Context, engine *local.Store, name string, data []byte) (err error) {
 	if key, ok := strings.CutPrefix(name, recordPrefix); ok {
 		s.sums[key] = sum(data)
 		s.done.Records++
@@ -213,7 +213,7 @@ func (s *stage) file(name string, data []byte) error {
 	return errors.Join(err, f.Sync(), f.Close())
 }
 
-func (s *stage) blob(ctx context.Context, engine *jetstream.Store, digest string, content io.Reader) error {
+func (s *stage) blob(ctx context.Context, engine *local.Store, digest string, content io.Reader) error {
 	got, _, err := engine.Blobs().Put(ctx, content)
 	if err == nil && got != digest {
 		err = fmt.Errorf("blob %s: damaged: its bytes have another digest", digest)

@@ -6,15 +6,15 @@ import (
 	"testing"
 
 	"thaw/internal/catalog"
-	"thaw/internal/store/jetstream"
+	"thaw/internal/store/local"
 )
 
 // BenchmarkOpen starts a store and a catalog that hold 10,000 functions.
 func BenchmarkOpen(b *testing.B) {
 	dir := b.TempDir()
 	logger := slog.New(slog.DiscardHandler)
-	start := func() (*jetstream.Store, *catalog.Catalog) {
-		s, err := jetstream.Open(b.Context(), jetstream.Options{Dir: dir, Logger: logger})
+	start := func() (*local.Store, *catalog.Catalog) {
+		s, err := local.Open(b.Context(), local.Options{Dir: dir, Logger: logger})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -24,7 +24,7 @@ func BenchmarkOpen(b *testing.B) {
 		}
 		return s, c
 	}
-	stop := func(s *jetstream.Store, c *catalog.Catalog) {
+	stop := func(s *local.Store, c *catalog.Catalog) {
 		c.Close()
 		if err := s.Close(); err != nil {
 			b.Fatal(err)
@@ -51,7 +51,7 @@ func BenchmarkOpen(b *testing.B) {
 }
 
 func BenchmarkFunction(b *testing.B) {
-	s, err := jetstream.Open(b.Context(), jetstream.Options{Dir: b.TempDir(), Logger: slog.New(slog.DiscardHandler)})
+	s, err := local.Open(b.Context(), local.Options{Dir: b.TempDir(), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		b.Fatal(err)
 	}

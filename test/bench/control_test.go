@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"thaw/internal/catalog"
-	"thaw/internal/store/jetstream"
+	"thaw/internal/store/local"
 	"thaw/internal/store/sealed"
 	"thaw/internal/vault"
 )
@@ -32,7 +32,7 @@ func TestFill(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, err := jetstream.Open(t.Context(), jetstream.Options{Dir: filepath.Join(data, "store"), Logger: logger})
+	store, err := local.Open(t.Context(), local.Options{Dir: filepath.Join(data, "store"), Logger: logger})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func TestBounded(t *testing.T) {
 }
 
 func TestMemoryOf(t *testing.T) {
-	all, err := memoryOf(os.Getpid())
+	all, err := memoryOf(startScenario, os.Getpid())
 	if err != nil {
 		t.Fatal(err)
 	}

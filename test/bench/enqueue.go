@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"thaw/internal/store"
-	"thaw/internal/store/events"
+	"thaw/internal/store/local"
 )
 
 // eventSize is the body of an event in these scenarios, in bytes.
@@ -28,16 +28,16 @@ var enqueueMetrics = []string{"p50_us", "p99_us", "rps"}
 
 // publisher is one engine of queues with those who enqueue.
 type publisher struct {
-	engine *events.Events
+	engine *local.Store
 	queue  store.Queue
 	last   atomic.Int64 // ID of an event
 }
 
-func openPublisher(dir string, group int) (*publisher, error) {
+func openPublisher(ctx context.Context, dir string, group int) (*publisher, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	engine, err := events.Open(events.Options{Dir: dir, Logger: slog.New(slog.DiscardHandler), GroupRecords: group})
+	engine, err := local.Open(ctx, local.Options{Dir: dir, Logger: slog.New(slog.DiscardHandler), GroupRecords: group})
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +95,7 @@ func (c config) enqueue(ctx context.Context, dir string, n int) (samples [2]*sam
 	samples = [2]*sample{{}, {}}
 	var sides [2]*publisher
 	for i, group := range []int{0, 1} {
-		if sides[i], err = openPublisher(filepath.Join(dir, strconv.Itoa(i)), group); err != nil {
+		if sides[i], err = openPublisher(ctx, filepath.Join(dir, strconv.Itoa(i)), group); err != nil {
 			return samples, err
 		}
 		defer func() { err = errors.Join(err, sides[i].engine.Close()) }()

@@ -14,7 +14,7 @@ import (
 
 	"thaw/internal/catalog"
 	"thaw/internal/lambda"
-	"thaw/internal/store/jetstream"
+	"thaw/internal/store/local"
 	"thaw/internal/store/sealed"
 	"thaw/internal/vault"
 )
@@ -38,7 +38,7 @@ func (t tree) fill(ctx context.Context, data string) (err error) {
 	if err != nil {
 		return err
 	}
-	store, err := jetstream.Open(ctx, jetstream.Options{Dir: filepath.Join(data, "store"), Logger: logger})
+	store, err := local.Open(ctx, local.Options{Dir: filepath.Join(data, "store"), Logger: logger})
 	if err != nil {
 		return err
 	}

@@ -2,19 +2,19 @@
 // tests and for servers that need not remember. It passes the same suite, runs
 // under a virtual clock, and forgets everything when it is closed.
 //
-// Every port has one mutex above the state it guards. A watch has one goroutine,
-// which Close and the end of its context both stop; Close waits for it.
+// Every port has one mutex above the state it guards.
 package memory
 
 import (
 	"fmt"
 
 	"thaw/internal/store"
+	"thaw/internal/store/table"
 )
 
 // Store is a store.Store in memory.
 type Store struct {
-	metadata *metadata
+	metadata *table.Table
 	queues   *queues
 	blobs    *blobs
 }
@@ -23,7 +23,7 @@ var _ store.Store = (*Store)(nil)
 
 // New makes an empty store.
 func New() *Store {
-	return &Store{metadata: newMetadata(), queues: newQueues(), blobs: newBlobs()}
+	return &Store{metadata: table.New(), queues: newQueues(), blobs: newBlobs()}
 }
 
 // Metadata returns the records.
@@ -42,7 +42,7 @@ func (s *Store) Blobs() store.Blobs { return s.blobs }
 
 // Close ends all watches and leases.
 func (s *Store) Close() error {
-	s.metadata.close()
+	s.metadata.Close()
 	s.queues.cancel()
 	return nil
 }

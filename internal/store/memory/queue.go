@@ -8,6 +8,7 @@ import (
 
 	"thaw/internal/store"
 	"thaw/internal/store/backlog"
+	"thaw/internal/store/table"
 )
 
 // maxEvents bounds the events that wait in one queue.
@@ -71,7 +72,7 @@ func (q *queue) EnqueueBatch(ctx context.Context, events []store.Event) error {
 
 func (q *queue) Lease(ctx context.Context, limit int, visibility time.Duration) ([]store.Leased, error) {
 	if q.ctx.Err() != nil {
-		return nil, errClosed
+		return nil, table.ErrClosed
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -176,11 +177,11 @@ func (q *queue) Partitions(ctx context.Context) (map[string]store.Count, error) 
 	return q.index.Partitions(), nil
 }
 
-func (q *queue) IDs(ctx context.Context) ([]string, error) {
+func (q *queue) IDs(ctx context.Context, partitions ...string) ([]string, error) {
 	if err := q.open(ctx); err != nil {
 		return nil, err
 	}
-	return q.index.IDs(), nil
+	return q.index.IDs(partitions...), nil
 }
 
 func (q *queue) End(ctx context.Context, ids []string) error {
@@ -198,7 +199,7 @@ func (q *queue) End(ctx context.Context, ids []string) error {
 
 func (q *queue) open(ctx context.Context) error {
 	if q.ctx.Err() != nil {
-		return errClosed
+		return table.ErrClosed
 	}
 	return ctx.Err()
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"thaw/internal/store"
-	"thaw/internal/store/jetstream"
+	"thaw/internal/store/local"
 	"thaw/internal/store/memory"
 	"thaw/internal/store/mirror"
 )
@@ -324,8 +324,8 @@ func TestCompaction(t *testing.T) {
 func TestLostEngine(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, mirror.FileName)
-	start := func() *jetstream.Store {
-		s, err := jetstream.Open(t.Context(), jetstream.Options{Dir: filepath.Join(dir, "store"), Logger: slog.New(slog.DiscardHandler)})
+	start := func() *local.Store {
+		s, err := local.Open(t.Context(), local.Options{Dir: filepath.Join(dir, "store"), Logger: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"thaw/internal/store"
-	"thaw/internal/store/jetstream"
+	"thaw/internal/store/local"
 	"thaw/internal/store/memory"
 	"thaw/internal/store/sealed"
 	"thaw/internal/store/storetest"
@@ -55,7 +55,7 @@ func TestConformance(t *testing.T) {
 	})
 	t.Run("jetstream", func(t *testing.T) {
 		storetest.Run(t, storetest.Engine{Overhead: vault.Overhead, Durable: true, Open: func(t *testing.T, dir string) store.Store {
-			s, err := jetstream.Open(t.Context(), jetstream.Options{Dir: dir, Logger: slog.New(slog.DiscardHandler)})
+			s, err := local.Open(t.Context(), local.Options{Dir: dir, Logger: slog.New(slog.DiscardHandler)})
 			if err != nil {
 				t.Fatal(err)
 			}

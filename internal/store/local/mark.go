@@ -1,4 +1,4 @@
-package events
+package local
 
 import (
 	"encoding/binary"
@@ -28,7 +28,7 @@ type mark struct {
 const (
 	markMagic = "THAWEVM1"
 	markSize  = 48
-	markFile  = "events.mark"
+	markFile  = "journal.mark"
 )
 
 func (m mark) encode() []byte {

@@ -1,4 +1,4 @@
-package events
+package local
 
 import (
 	"errors"
@@ -111,20 +111,25 @@ func (j *journal) liveRecords(s *segment) (live []record, err error) {
 
 // giveUpMissing ends the live events of a segment that its bytes do not have.
 func (j *journal) giveUpMissing(s *segment, b []byte) error {
-	var missing []record
+	var missing, known []record
 	j.mu.Lock()
 	for queue, spots := range j.spots {
 		for id, at := range spots {
-			if at.segment == s && !at.isIn(b) {
-				missing = append(missing, doneRecord(queue, id))
+			if at.segment != s || at.isIn(b) {
+				continue
 			}
+			if queue == recordsQueue { // those are in memory
+				known = append(known, j.table.record(id))
+				continue
+			}
+			missing = append(missing, doneRecord(queue, id))
 		}
 	}
 	j.mu.Unlock()
-	if len(missing) == 0 {
+	if len(missing)+len(known) == 0 {
 		return nil
 	}
-	return errors.Join(j.reportUnreadable(s, missing), j.append(missing))
+	return errors.Join(j.reportUnreadable(s, missing), j.append(append(missing, known...)))
 }
 
 // isIn tells whether a segment's bytes have the record as it was written.

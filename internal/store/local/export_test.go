@@ -1,18 +1,18 @@
-package events
+package local
 
 import (
 	"thaw/internal/store"
 )
 
 // SetSlack sets how many bytes of the journal may be dead; before its first use.
-func (es *Events) SetSlack(bytes int64) { es.journal.slack = bytes }
+func (s *Store) SetSlack(bytes int64) { s.journal.slack = bytes }
 
 // Size is how many bytes the segments have.
-func (es *Events) Size() (size int64) {
-	es.journal.mu.Lock()
-	defer es.journal.mu.Unlock()
-	for _, s := range es.journal.segments {
-		size += s.size
+func (s *Store) Size() (size int64) {
+	s.journal.mu.Lock()
+	defer s.journal.mu.Unlock()
+	for _, one := range s.journal.segments {
+		size += one.size
 	}
 	return size
 }

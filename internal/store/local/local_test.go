@@ -1,17 +1,14 @@
-package jetstream_test
+package local_test
 
 import (
 	"context"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"runtime"
-	"strings"
 	"testing"
 	"time"
 
 	"thaw/internal/store"
-	"thaw/internal/store/jetstream"
+	"thaw/internal/store/local"
 	"thaw/internal/store/storetest"
 )
 
@@ -24,8 +21,8 @@ func open(t testing.TB, dir string) store.Store {
 	return s
 }
 
-func openStore(ctx context.Context, dir string) (*jetstream.Store, error) {
-	return jetstream.Open(ctx, jetstream.Options{Dir: dir, Logger: slog.New(slog.DiscardHandler)})
+func openStore(ctx context.Context, dir string) (*local.Store, error) {
+	return local.Open(ctx, local.Options{Dir: dir, Logger: slog.New(slog.DiscardHandler)})
 }
 
 func TestConformance(t *testing.T) {
@@ -59,7 +56,6 @@ func TestCloseLeavesNothingRunning(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	// The server's own goroutines see its end a moment later than it reports it.
 	deadline := time.Now().Add(10 * time.Second)
 	for runtime.NumGoroutine() > before {
 		if time.Now().After(deadline) {
@@ -68,43 +64,4 @@ func TestCloseLeavesNothingRunning(t *testing.T) {
 		}
 		runtime.Gosched()
 	}
-}
-
-// TestSyncsAlways looks at the setting: killing a process shows no lack of it,
-// only loss of power does.
-func TestSyncsAlways(t *testing.T) {
-	s, err := openStore(t.Context(), t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	if !s.SyncAlways() {
-		t.Error("the server answers before the disk is synced")
-	}
-}
-
-// TestOpensNoSocket: what is in the process is reached in the process only.
-func TestOpensNoSocket(t *testing.T) {
-	before := sockets(t)
-	s := open(t, t.TempDir())
-	defer s.Close()
-	if after := sockets(t); after != before {
-		t.Errorf("%d sockets, %d before", after, before)
-	}
-}
-
-func sockets(t *testing.T) (n int) {
-	t.Helper()
-	const dir = "/proc/self/fd"
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Skipf("no list of open files: %v", err)
-	}
-	for _, e := range entries {
-		target, err := os.Readlink(filepath.Join(dir, e.Name()))
-		if err == nil && strings.HasPrefix(target, "socket:") {
-			n++
-		}
-	}
-	return n
 }

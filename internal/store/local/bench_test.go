@@ -1,4 +1,4 @@
-package jetstream_test
+package local_test
 
 import (
 	"fmt"

@@ -1,6 +1,7 @@
-package events
+package local
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -25,7 +26,7 @@ type liveEvent struct {
 func openJournal(o Options) (*journal, map[string]map[string]liveEvent, error) {
 	j := &journal{
 		root:   o.Dir,
-		dir:    filepath.Join(o.Dir, "events"),
+		dir:    filepath.Join(o.Dir, "journal"),
 		logger: o.Logger,
 		now:    o.Now,
 		slack:  defaultSlack,
@@ -35,20 +36,20 @@ func openJournal(o Options) (*journal, map[string]map[string]liveEvent, error) {
 		spots:  make(map[string]map[string]spot),
 		damage: damage.In(o.Dir),
 	}
-	switch err := os.Mkdir(j.dir, 0o700); {
-	case err == nil:
-		if err := syncDirectory(o.Dir); err != nil {
-			return nil, nil, err
-		}
-	case !errors.Is(err, fs.ErrExist):
+	if err := makeDirectory(j.dir); err != nil {
 		return nil, nil, err
 	}
 	l := &loader{journal: j, live: make(map[string]map[string]liveEvent), names: make(map[string]string)}
 	if err := l.load(); err != nil {
 		return nil, nil, errors.Join(err, j.closeMark())
 	}
-	j.ended.Go(j.run)
 	return j, l.live, nil
+}
+
+// begin has the journal take what is written to it.
+func (j *journal) begin(r *records) {
+	j.table = r
+	j.ended.Go(j.run)
 }
 
 func (j *journal) closeMark() error {
@@ -276,7 +277,7 @@ func (l *loader) missing(from, to, events uint64) error {
 		}
 	}
 	f := damage.Finding{At: l.now(), File: l.name(l.dir), From: from, To: to, Events: events,
-		What: fmt.Sprintf("%d groups of the journal of events are damaged or missing", to-from+1)}
+		What: fmt.Sprintf("%d groups of the journal are damaged or missing", to-from+1)}
 	for _, s := range l.segments[max(0, len(l.segments)-2):] {
 		kept, err := l.damage.Keep(s.path, f.At)
 		if err != nil {
@@ -296,7 +297,9 @@ func (l *loader) take(s *segment, g group, records []record) {
 		switch r.op {
 		case opPut:
 			e := liveEvent{record: *r, sequence: g.number}
-			e.event.Body = nil
+			if e.event.Body = nil; r.queue == recordsQueue {
+				e.event.Body = bytes.Clone(r.event.Body)
+			}
 			if l.live[r.queue] == nil {
 				l.live[r.queue] = make(map[string]liveEvent)
 			}

@@ -1,4 +1,4 @@
-package events
+package local
 
 import (
 	"encoding/binary"

@@ -1,4 +1,4 @@
-package events
+package local
 
 import (
 	"errors"
@@ -22,7 +22,7 @@ const (
 	groupBytes = maxGroup - 1<<20
 )
 
-// journal is the queues' memory on the disk. One goroutine writes; it also removes
+// journal is the memory of records and queues on the disk. One goroutine writes; it also removes
 // what is dead at the front, and moves what keeps it from doing so to the end.
 type journal struct {
 	root   string // of the store
@@ -45,6 +45,7 @@ type journal struct {
 	tried  time.Time // when a spare was last tried to be made
 	full   bool      // that was told
 	moving []record  // of the first segment, to be written anew
+	table  *records
 
 	mu       sync.Mutex
 	segments []*segment                 // the oldest first
@@ -65,10 +66,15 @@ type spot struct {
 // call is one caller's records, and then their outcome.
 type call struct {
 	records []record
-	size    int
-	number  uint64 // of their group
-	err     error
-	ready   chan struct{}
+	// change is for calls that write a record: what they do to the table, if the
+	// record's revision is still expect.
+	change *store.Change
+	expect store.Revision
+	urgent bool // may use the room that is kept for the ends of things
+	size   int
+	number uint64 // of their group
+	err    error
+	ready  chan struct{}
 }
 
 func (c *call) isPurge() bool { return c.records[0].op == opPurge }
@@ -87,8 +93,12 @@ func (j *journal) close() error {
 // write makes the records durable, all or none, and returns the number of their
 // group. It has no context: once handed over, the outcome is to be known.
 func (j *journal) write(records ...record) (number uint64, err error) {
-	c := &call{records: records, ready: make(chan struct{})}
-	for _, r := range records {
+	return j.call(&call{records: records})
+}
+
+func (j *journal) call(c *call) (number uint64, err error) {
+	c.ready = make(chan struct{})
+	for _, r := range c.records {
 		c.size += r.size
 	}
 	select {
@@ -121,7 +131,7 @@ func (j *journal) run() {
 		}
 		j.commit(j.gather(c))
 		if err := j.tidy(); err != nil {
-			j.logger.Warn("journal of events not tidied", slog.Any("error", err))
+			j.logger.Warn("journal not tidied", slog.Any("error", err))
 		}
 	}
 }
@@ -153,14 +163,34 @@ func (j *journal) gather(first *call) []*call {
 
 func (j *journal) commit(group []*call) {
 	var records []record
+	var changes []store.Change
+	revision, touched := j.table.newest(), map[string]bool{}
 	for _, c := range group {
-		if c.err = j.admit(c); c.err == nil {
-			records = append(records, c.records...)
+		if c.err = j.admit(c); c.err != nil {
+			continue
 		}
+		if c.change != nil {
+			// Who writes a record twice at once cannot know of the first writing.
+			if c.err = j.table.admit(c.change.Key, c.expect); c.err == nil && touched[c.change.Key] {
+				c.err = store.ErrConflict
+			}
+			if c.err != nil {
+				continue
+			}
+			touched[c.change.Key] = true
+			revision++
+			c.change.Revision = revision
+			stamp(c.records, revision)
+			changes = append(changes, *c.change)
+		}
+		records = append(records, c.records...)
 	}
 	var err error
 	if len(records) > 0 {
 		err = j.append(records)
+	}
+	if err == nil {
+		j.table.Apply(changes...)
 	}
 	for _, c := range group {
 		if c.err == nil {
@@ -186,7 +216,7 @@ func (j *journal) admit(c *call) error {
 		if j.spare == nil && j.active != nil {
 			j.prepareAgain()
 			room := segmentSize - j.segments[len(j.segments)-1].size
-			if j.spare == nil && (!r.retry || room < segmentSize/2) {
+			if j.spare == nil && (!r.retry && !c.urgent || room < segmentSize/2) {
 				return fmt.Errorf("%w: %w", store.ErrFull, syscall.ENOSPC)
 			}
 		}
@@ -220,12 +250,12 @@ func (j *journal) append(records []record) error {
 	if err := syscall.Fdatasync(int(j.active.Fd())); err != nil {
 		// What the disk has now is not known, and asking again would not tell. The next
 		// group goes to a new segment, which counts from its first group on.
-		j.logger.Error("journal of events not synced", slog.Any("error", err))
+		j.logger.Error("journal not synced", slog.Any("error", err))
 		return errors.Join(noSpace(err), j.endSegment())
 	}
 	j.mark.last, j.mark.puts = number, puts
 	if err := j.writeMark(); err != nil {
-		j.logger.Warn("mark of the journal of events not written", slog.Any("error", err))
+		j.logger.Warn("mark of the journal not written", slog.Any("error", err))
 	}
 	j.apply(s, s.size+groupHeader, payload, records)
 	s.size += int64(len(b))
@@ -287,8 +317,8 @@ func (j *journal) report(found ...damage.Finding) error {
 	j.reporting.Lock()
 	defer j.reporting.Unlock()
 	for _, f := range found {
-		j.logger.Error("the journal of events is damaged", slog.String("file", f.File), slog.String("what", f.What),
-			slog.Uint64("events_lost_at_most", f.Events), slog.String("kept", f.Kept))
+		j.logger.Error("the journal is damaged", slog.String("file", f.File), slog.String("what", f.What),
+			slog.Uint64("lost_at_most", f.Events), slog.String("kept", f.Kept))
 	}
 	return j.damage.Add(found...)
 }

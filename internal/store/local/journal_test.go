@@ -1,10 +1,11 @@
-package events
+package local
 
 import (
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"testing"
@@ -70,7 +71,7 @@ func FuzzDecodeGroup(f *testing.F) {
 // journal stays short, and what is left survives its moves and a restart.
 func TestJournalIsCutOff(t *testing.T) {
 	dir := t.TempDir()
-	s := openEvents(t, dir)
+	s := openLocal(t, dir)
 	s.SetSlack(0)
 	ctx, q := t.Context(), s.Queue("async")
 	leftOver(ctx, t, q)
@@ -89,7 +90,7 @@ func TestJournalIsCutOff(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	s = openEvents(t, dir)
+	s = openLocal(t, dir)
 	defer s.Close()
 	leased, err := s.Queue("async").Lease(ctx, 100, time.Hour)
 	if err != nil {
@@ -147,4 +148,17 @@ func workOff(ctx context.Context, q store.Queue, worker int) error {
 		}
 	}
 	return nil
+}
+
+func openLocal(t testing.TB, dir string) *Store {
+	t.Helper()
+	var log bytes.Buffer
+	s, err := Open(t.Context(), Options{Dir: dir, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if log.Len() > 0 {
+		t.Errorf("the log says:\n%s", &log)
+	}
+	return s
 }

@@ -1,4 +1,4 @@
-package events
+package local
 
 import (
 	"bytes"
@@ -237,11 +237,11 @@ func (q *queue) Partitions(context.Context) (map[string]store.Count, error) {
 	return q.index.Partitions(), nil
 }
 
-func (q *queue) IDs(context.Context) ([]string, error) {
+func (q *queue) IDs(_ context.Context, partitions ...string) ([]string, error) {
 	if q.ctx.Err() != nil {
 		return nil, errClosed
 	}
-	return q.index.IDs(), nil
+	return q.index.IDs(partitions...), nil
 }
 
 func (q *queue) End(ctx context.Context, ids []string) error {
