@@ -168,7 +168,7 @@ whichever of his keys signs. --policy and --read-only give the user a policy, as
 				if granted != nil {
 					c.Set(user, *granted)
 				}
-				may = may || slices.ContainsFunc(c.Users, func(u iam.User) bool { return u.Name == user })
+				may = may || slices.ContainsFunc(c.Users, func(u iam.User) bool { return u.Name == user && len(u.Policies)+len(u.AttachedPolicyARNs) > 0 })
 				return nil
 			})
 			if err != nil {

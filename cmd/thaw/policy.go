@@ -124,13 +124,20 @@ func (v *keysVerb) newPoliciesCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			type shown struct{ UserName, PolicyName, PolicyDocument string }
+			type shown struct {
+				UserName, PolicyName, PolicyDocument string
+				PolicyARN                            string `json:"PolicyArn,omitempty"`
+			}
 			list := []shown{}
 			rows := [][]string{{"USER", "POLICY", "BYTES"}}
 			for _, u := range users {
 				for _, p := range u.Policies {
-					list = append(list, shown{u.Name, p.Name, p.Document})
+					list = append(list, shown{UserName: u.Name, PolicyName: p.Name, PolicyDocument: p.Document})
 					rows = append(rows, []string{u.Name, p.Name, strconv.Itoa(len(p.Document))})
+				}
+				for _, arn := range u.AttachedPolicyARNs { // by the API, which knows their documents
+					list = append(list, shown{UserName: u.Name, PolicyName: arn[strings.LastIndexByte(arn, '/')+1:], PolicyARN: arn})
+					rows = append(rows, []string{u.Name, arn, "attached"})
 				}
 			}
 			if v.conn.json {

@@ -11,7 +11,7 @@ import (
 
 // openAccess prepares what callers are known and judged by: keys, roles, policies.
 func (s *server) openAccess() (*iam.Access, *iam.Directory, error) {
-	directory := iam.NewDirectory(s.catalog, s.config.Scope)
+	directory := iam.NewDirectory(s.catalog, s.config.Scope).WithUsers(s.keys)
 	access, err := iam.NewAccess(iam.AccessOptions{
 		Keyring: s.keys, Scope: s.config.Scope, Roles: directory, Vault: s.vault, Allowed: s.config.Networking.Allow,
 	})

@@ -64,6 +64,9 @@ type Roles interface {
 	// PoliciesOf returns those of the role that a session has assumed, if the role
 	// is still there and is one that the session may speak for.
 	PoliciesOf(s *Session) []*policy.Policy
+	// Managed returns managed policies. Where one is not there or cannot be read,
+	// the answer denies everything.
+	Managed(arns []string) []*policy.Policy
 }
 
 // AccessOptions configure an Access.

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -57,7 +58,7 @@ func (a *Access) evaluate(c Caller, q Question) (verdict policy.Verdict, err err
 	}
 	switch {
 	case c.Session == nil:
-		set.Identity = a.keyring.policies(c.User)
+		set.Identity = a.ofUser(c.User)
 	case a.roles != nil:
 		set.Identity = a.roles.PoliciesOf(c.Session)
 	}
@@ -77,6 +78,16 @@ func (a *Access) evaluate(c Caller, q Question) (verdict policy.Verdict, err err
 		}
 	}
 	return verdict, nil
+}
+
+// ofUser are the policies of a user: his own and the attached ones.
+func (a *Access) ofUser(name string) []*policy.Policy {
+	own := a.keyring.policies(name)
+	u, _ := a.keyring.entry(name)
+	if len(u.AttachedPolicyARNs) == 0 || a.roles == nil {
+		return own
+	}
+	return slices.Concat(own, a.roles.Managed(u.AttachedPolicyARNs))
 }
 
 // allows tells whether the operator lets all functions take an action.
@@ -137,7 +148,20 @@ func (a *Access) Principal(c Caller) policy.Principal {
 	if user == "" {
 		user = Administrator
 	}
-	return policy.Principal{Account: a.scope.Account, ARN: "arn:" + a.scope.Partition + ":iam::" + a.scope.Account + ":user/" + user}
+	path := ""
+	if a.keyring != nil {
+		u, _ := a.keyring.entry(user)
+		path = u.Path
+	}
+	return policy.Principal{Account: a.scope.Account, ARN: userARN(a.scope, path, user)}
+}
+
+// userARN is the ARN of a user; path may be empty for "/".
+func userARN(scope lambda.Scope, path, name string) string {
+	if path == "" {
+		path = "/"
+	}
+	return "arn:" + scope.Partition + ":iam::" + scope.Account + ":user" + path + name
 }
 
 // UserID is the identifier of a user that stays the same.

@@ -19,7 +19,9 @@ import (
 const FileName = "keys.json"
 
 const (
-	formatVersion = 3
+	formatVersion = 4
+	// policiesFormat knew of users nothing but their policies.
+	policiesFormat = 3
 	// sealedFormat had no users: every key could do everything.
 	sealedFormat = 2
 	// plainFormat had secrets in the clear too, and permanent keys only.
@@ -100,14 +102,14 @@ func parse(data []byte, v *vault.Vault) (*state, int, error) {
 		if _, twice := s.byID[key.ID]; twice {
 			return nil, 0, fmt.Errorf("key %q is there twice", key.ID)
 		}
-		if key.User == "" && file.Version < formatVersion {
+		if key.User == "" && file.Version < policiesFormat {
 			key.User = Administrator // it could do everything
 		}
 		s.byID[key.ID] = i
 		s.Keys = append(s.Keys, key)
 	}
 	s.Users = usersOf(file.Users)
-	if file.Version < formatVersion {
+	if file.Version < policiesFormat {
 		s.Users = usersOfBefore(s.Keys)
 	}
 	var err error
@@ -214,7 +216,7 @@ func Edit(dir string, v *vault.Vault, edit func(*Contents) error) error {
 	}
 	data, err := encode(c, v)
 	if err == nil && len(data) > maxFile {
-		err = fmt.Errorf("the file would have %d bytes, more than %d", len(data), maxFile) // and no server could read it
+		err = fmt.Errorf("%w: it would have %d bytes, more than %d", errLargeFile, len(data), maxFile) // and no server could read it
 	}
 	if err == nil {
 		err = replace(dir, data)
@@ -223,6 +225,18 @@ func Edit(dir string, v *vault.Vault, edit func(*Contents) error) error {
 		return fmt.Errorf("change keyring: %w", err)
 	}
 	return nil
+}
+
+var errLargeFile = errors.New("the file would be too large")
+
+// Edit changes the keys and users as the function Edit does. What was changed counts
+// when it returns.
+func (k *Keyring) Edit(edit func(*Contents) error) error {
+	if err := Edit(k.dir, k.vault, edit); err != nil {
+		return err
+	}
+	_, err := k.reload()
+	return err
 }
 
 // lock keeps other writers out. It locks the directory itself, which is there

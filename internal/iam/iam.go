@@ -33,6 +33,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -221,7 +222,17 @@ func (k *Keyring) user(id string) (user string, temporary, ok bool) {
 // policies are those of a user.
 func (k *Keyring) policies(user string) []*policy.Policy { return k.state.Load().policies[user] }
 
-// Users returns the users that have policies, by name.
+// entry is what is kept of a user beside his keys.
+func (k *Keyring) entry(user string) (User, bool) {
+	users := k.state.Load().Users
+	at, ok := slices.BinarySearchFunc(users, user, func(u User, name string) int { return strings.Compare(u.Name, name) })
+	if !ok {
+		return User{Name: user}, false
+	}
+	return users[at], true
+}
+
+// Users returns the users that have policies, or were made by the API, by name.
 func (k *Keyring) Users() []User { return slices.Clone(k.state.Load().Users) }
 
 func errUnrecognized() error {

@@ -172,7 +172,7 @@ func TestRefusedFiles(t *testing.T) {
 		{"read by others", good, 0o644, "chmod 600"},
 		{"read by the group", good, 0o640, "chmod 600"},
 		{"not JSON", "keys", 0o600, "invalid character"},
-		{"newer format", `{"version":4,"keys":[]}`, 0o600, "format version 4"},
+		{"newer format", `{"version":5,"keys":[]}`, 0o600, "format version 5"},
 		{"no keys", `{"version":1,"keys":[]}`, 0o600, "no keys"},
 		{"none but a disabled one", `{"version":1,"keys":[{"id":"A","secret":"s","disabled":true}]}`, 0o600, "no keys"},
 		{"no secret", `{"version":1,"keys":[{"id":"A"}]}`, 0o600, "no secret"},

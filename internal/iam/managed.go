@@ -71,14 +71,14 @@ func (d *Directory) Policies() (list []*catalog.ManagedPolicy) {
 	return list
 }
 
-// Attachments counts the roles that have a managed policy.
+// Attachments counts the roles and users that have a managed policy.
 func (d *Directory) Attachments(arn string) (n int) {
 	for _, r := range d.catalog.Roles() {
 		if slices.Contains(r.Role.AttachedPolicyARNs, arn) {
 			n++
 		}
 	}
-	return n
+	return n + len(d.UsersWith(arn))
 }
 
 // CreatePolicy makes a managed policy with one version.
@@ -185,7 +185,7 @@ func (d *Directory) DeleteVersion(ctx context.Context, arn, id string) error {
 	})
 }
 
-// DeletePolicy removes a managed policy that no role has and whose versions, but
+// DeletePolicy removes a managed policy that nobody has and whose versions, but
 // for the default one, are deleted.
 func (d *Directory) DeletePolicy(ctx context.Context, arn string) error {
 	d.mu.Lock()

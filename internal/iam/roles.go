@@ -42,12 +42,13 @@ const (
 	managedPolicyPrefix = "ANPA"
 )
 
-// Directory is the roles and managed policies of an account, and the rules by
+// Directory is the roles, users and managed policies of an account, and the rules by
 // which they change. One mutex orders all changes, so that what refers to another
 // (a role to a policy) is never left behind by it. Reads take no lock.
 type Directory struct {
 	catalog *catalog.Catalog
 	scope   lambda.Scope
+	users   *Keyring // nil: it knows of none
 	parsed  documents
 
 	mu sync.Mutex // orders changes
@@ -56,6 +57,13 @@ type Directory struct {
 // NewDirectory makes the directory of what a catalog holds.
 func NewDirectory(c *catalog.Catalog, scope lambda.Scope) *Directory {
 	return &Directory{catalog: c, scope: scope}
+}
+
+// WithUsers makes the users of a keyring the directory's. It is called before the
+// directory is used.
+func (d *Directory) WithUsers(k *Keyring) *Directory {
+	d.users = k
+	return d
 }
 
 // RoleARN is the ARN of a role.
@@ -110,15 +118,28 @@ func (d *Directory) PoliciesOf(s *Session) []*policy.Policy {
 		return nil
 	}
 	policies, err := d.policies(role)
-	if err == nil {
-		return policies
+	if err != nil {
+		return d.nothing()
 	}
-	// One that cannot be read may be one that denies.
-	nothing, err := d.parsed.get(denyAll, policy.Identity)
+	return policies
+}
+
+// Managed implements Roles.
+func (d *Directory) Managed(arns []string) []*policy.Policy {
+	policies, err := d.policies(&catalog.Role{AttachedPolicyARNs: arns})
+	if err != nil {
+		return d.nothing()
+	}
+	return policies
+}
+
+// nothing stands for policies of which one cannot be read: it may be one that denies.
+func (d *Directory) nothing() []*policy.Policy {
+	p, err := d.parsed.get(denyAll, policy.Identity)
 	if err != nil {
 		return nil
 	}
-	return []*policy.Policy{nothing}
+	return []*policy.Policy{p}
 }
 
 const denyAll = `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}`

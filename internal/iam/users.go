@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"thaw/internal/iam/policy"
 )
@@ -14,10 +15,22 @@ type Contents struct {
 	Users []User
 }
 
-// User is a user with policies of his own. Users without are known by their keys.
+// User is a user with policies of his own, or one that was made by the API. Others
+// are known by their keys.
 type User struct {
 	Name     string
 	Policies []NamedPolicy // sorted by name
+	// The rest is known of users that the API has made or changed. CreatedAt is zero
+	// for others, Path empty for "/".
+	Path               string
+	CreatedAt          time.Time
+	AttachedPolicyARNs []string // in the order in which they were attached
+	Tags               map[string]string
+}
+
+// bare tells a user of whom nothing is kept but the name.
+func (u *User) bare() bool {
+	return len(u.Policies)+len(u.AttachedPolicyARNs)+len(u.Tags) == 0 && u.Path == "" && u.CreatedAt.IsZero()
 }
 
 // NamedPolicy is a policy of a user or a role.
@@ -44,18 +57,23 @@ const (
 
 // Set gives a user a policy, in place of one of that name.
 func (c *Contents) Set(user string, p NamedPolicy) {
-	c.Users = slices.Clone(c.Users)
-	at, found := slices.BinarySearchFunc(c.Users, user, func(u User, name string) int { return strings.Compare(u.Name, name) })
-	if !found {
-		c.Users = slices.Insert(c.Users, at, User{Name: user})
-	}
-	u := &c.Users[at]
+	u := c.user(user)
 	u.Policies = slices.Clone(u.Policies)
 	i, found := slices.BinarySearchFunc(u.Policies, p.Name, func(p NamedPolicy, name string) int { return strings.Compare(p.Name, name) })
 	if !found {
 		u.Policies = slices.Insert(u.Policies, i, p)
 	}
 	u.Policies[i] = p
+}
+
+// user is the entry of a user, which is made if there is none.
+func (c *Contents) user(name string) *User {
+	c.Users = slices.Clone(c.Users)
+	at, found := slices.BinarySearchFunc(c.Users, name, func(u User, name string) int { return strings.Compare(u.Name, name) })
+	if !found {
+		c.Users = slices.Insert(c.Users, at, User{Name: name})
+	}
+	return &c.Users[at]
 }
 
 // Remove takes a policy from a user; ok is false if he has none of that name.
@@ -70,13 +88,18 @@ func (c *Contents) Remove(user, name string) (ok bool) {
 		ok = len(left) < len(u.Policies)
 		u.Policies = left
 	}
-	c.Users = slices.DeleteFunc(c.Users, func(u User) bool { return len(u.Policies) == 0 })
+	c.Users = slices.DeleteFunc(c.Users, func(u User) bool { return u.bare() })
 	return ok
 }
 
 type userFormat struct {
 	Name     string         `json:"name"`
 	Policies []policyFormat `json:"policies"`
+	// Since format 4.
+	Path      string            `json:"path,omitempty"`
+	CreatedAt time.Time         `json:"created_at,omitzero"`
+	Attached  []string          `json:"attached,omitempty"`
+	Tags      map[string]string `json:"tags,omitempty"`
 }
 
 type policyFormat struct {
@@ -86,7 +109,7 @@ type policyFormat struct {
 
 func usersOf(formats []userFormat) (users []User) {
 	for _, f := range formats {
-		u := User{Name: f.Name}
+		u := User{Name: f.Name, Path: f.Path, CreatedAt: f.CreatedAt, AttachedPolicyARNs: f.Attached, Tags: f.Tags}
 		for _, p := range f.Policies {
 			u.Policies = append(u.Policies, NamedPolicy(p))
 		}
@@ -97,7 +120,7 @@ func usersOf(formats []userFormat) (users []User) {
 
 func formatUsers(users []User) (formats []userFormat) {
 	for _, u := range users {
-		f := userFormat{Name: u.Name}
+		f := userFormat{Name: u.Name, Path: u.Path, CreatedAt: u.CreatedAt, Attached: u.AttachedPolicyARNs, Tags: u.Tags}
 		for _, p := range u.Policies {
 			f.Policies = append(f.Policies, policyFormat(p))
 		}

@@ -1,17 +1,18 @@
 // Package identity is the STS and IAM APIs over HTTP, as far as tools of functions
-// need them: who a caller is, roles and their policies, and credentials of a role.
-// What operations mean is said by package iam.
+// need them: who a caller is, users, roles and their policies, access keys, and
+// credentials of a role. What operations mean is said by package iam.
 //
 // Both services speak awsQuery: a form in, XML out; the form's Version tells which
 // is meant. Every request passes the same steps: it is read, verified, its sender
-// must be allowed what it asks for, and only then is an operation called. Users and
-// their keys are not changed here: the operator does so on the server's machine.
+// must be allowed what it asks for, and only then is an operation called. Groups are
+// not here, and the administrator's keys are the administrator's matter.
 //
 // A Handler starts no goroutines and is safe for concurrent use.
 package identity
 
 import (
 	"context"
+	"encoding/xml"
 	"errors"
 	"io"
 	"log/slog"
@@ -57,10 +58,11 @@ type operation func(ctx context.Context, c *call) (output any, err error)
 // call is one request on its way.
 type call struct {
 	awsapi.Query
-	caller iam.Caller
-	access *iam.Access
-	http   *http.Request
-	id     string // of the request
+	caller    iam.Caller
+	access    *iam.Access
+	directory *iam.Directory
+	http      *http.Request
+	id        string // of the request
 }
 
 // Handler is the http.Handler of both services.
@@ -97,7 +99,7 @@ func (h *Handler) Ours(r *http.Request) bool { return awsapi.IsQuery(r) }
 
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := &call{access: h.Access, http: r, id: lambda.NewUUID()}
+	c := &call{access: h.Access, directory: h.Directory, http: r, id: lambda.NewUUID()}
 	s, output, err := h.serve(r, c)
 	namespace := "https://iam.amazonaws.com/doc/2010-05-08/"
 	if s != nil {
@@ -163,6 +165,7 @@ func (h *Handler) callerOf(s *service, r *http.Request, body []byte) (iam.Caller
 // may asks whether the caller may do this.
 func (c *call) may(service, resource string, more map[string][]string) error {
 	context := iam.ContextOf(c.http)
+	c.tellTags(resource, context)
 	for key, values := range more {
 		context[key] = values
 	}
@@ -184,6 +187,7 @@ var faults = map[string]awsapi.QueryFault{
 	iam.CodeEntityAlreadyExists:         {Code: iam.CodeEntityAlreadyExists, Status: http.StatusConflict},
 	iam.CodeDeleteConflict:              {Code: iam.CodeDeleteConflict, Status: http.StatusConflict},
 	iam.CodeLimitExceeded:               {Code: iam.CodeLimitExceeded, Status: http.StatusConflict},
+	iam.CodeUnmodifiable:                {Code: iam.CodeUnmodifiable, Status: http.StatusBadRequest},
 	"ConcurrentModification":            {Code: "ConcurrentModification", Status: http.StatusConflict},
 }
 
@@ -265,4 +269,20 @@ func (c *call) number(name string, missing, low, high int) (int, error) {
 			text, strings.ToLower(name[:1])+name[1:], low, high)
 	}
 	return n, nil
+}
+
+// members is a list as XML: it is there when it is empty, too, for clients look for it.
+type members[T any] []T
+
+// MarshalXML writes each element as a member.
+func (m members[T]) MarshalXML(e *xml.Encoder, start xml.StartElement) error {
+	if err := e.EncodeToken(start); err != nil {
+		return err
+	}
+	for i := range m {
+		if err := e.EncodeElement(m[i], xml.StartElement{Name: xml.Name{Local: "member"}}); err != nil {
+			return err
+		}
+	}
+	return e.EncodeToken(start.End())
 }

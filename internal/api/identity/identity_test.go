@@ -34,6 +34,7 @@ const trust = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal
 type server struct {
 	*testing.T
 	handler    *identity.Handler
+	directory  *iam.Directory
 	admin, ann iam.Key
 }
 
@@ -70,7 +71,8 @@ func newServer(t *testing.T) *server {
 		c.Close()
 		engine.Close()
 	})
-	directory := iam.NewDirectory(c, scope)
+	directory := iam.NewDirectory(c, scope).WithUsers(ring)
+	s.directory = directory
 	access, err := iam.NewAccess(iam.AccessOptions{Keyring: ring, Scope: scope, Roles: directory, Vault: v})
 	if err != nil {
 		t.Fatal(err)
@@ -152,17 +154,20 @@ func TestWhoCalls(t *testing.T) {
 // gives credentials, ann is refused, who may read.
 func TestEachOperationNeedsPermission(t *testing.T) {
 	s := newServer(t)
-	role := "&RoleName=r&PolicyName=p&PolicyArn=arn:aws:iam::111111111111:policy/p&VersionId=v1&AssumeRolePolicyDocument=x&PolicyDocument=x"
+	role := "&UserName=u&RoleName=r&PolicyName=p&PolicyArn=arn:aws:iam::111111111111:policy/p&VersionId=v1&AssumeRolePolicyDocument=x&PolicyDocument=x"
 	for _, action := range []string{"CreateRole", "UpdateRole", "DeleteRole", "UpdateAssumeRolePolicy", "PutRolePolicy", "DeleteRolePolicy", "AttachRolePolicy", "DetachRolePolicy",
-		"CreatePolicy", "DeletePolicy", "CreatePolicyVersion", "DeletePolicyVersion", "SetDefaultPolicyVersion"} {
+		"CreatePolicy", "DeletePolicy", "CreatePolicyVersion", "DeletePolicyVersion", "SetDefaultPolicyVersion", "UpdateRoleDescription",
+		"CreateUser", "UpdateUser", "DeleteUser", "PutUserPolicy", "DeleteUserPolicy", "AttachUserPolicy", "DetachUserPolicy", "CreateAccessKey", "UpdateAccessKey",
+		"DeleteAccessKey", "TagRole", "UntagRole", "TagUser", "UntagUser", "TagPolicy", "UntagPolicy"} {
 		s.want(action, s.ann, "iam", "Action="+action+role, 403, "<Code>AccessDenied</Code>",
 			"User: arn:aws:iam::111111111111:user/ann is not authorized to perform: iam:"+action+" on resource: arn:aws:iam::111111111111:")
 	}
 	s.want("AssumeRole", s.ann, "sts", "Action=AssumeRole&RoleArn=arn:aws:iam::111111111111:role/r&RoleSessionName=ss", 403, "<Code>AccessDenied</Code>")
-	for _, action := range []string{"GetRole", "GetRolePolicy", "ListRolePolicies", "ListAttachedRolePolicies", "ListInstanceProfilesForRole", "GetPolicy", "GetPolicyVersion", "ListPolicyVersions"} {
+	for _, action := range []string{"GetRole", "GetRolePolicy", "ListRolePolicies", "ListAttachedRolePolicies", "ListInstanceProfilesForRole", "GetPolicy", "GetPolicyVersion", "ListPolicyVersions",
+		"GetUser", "GetUserPolicy", "ListUserPolicies", "ListAttachedUserPolicies", "ListAccessKeys", "ListGroupsForUser", "ListRoleTags", "ListUserTags", "ListPolicyTags", "ListEntitiesForPolicy"} {
 		s.want(action, s.ann, "iam", "Action="+action+role, 404, "<Code>NoSuchEntity</Code>")
 	}
-	for _, action := range []string{"ListRoles", "ListPolicies"} {
+	for _, action := range []string{"ListRoles", "ListPolicies", "ListUsers", "ListAccountAliases"} {
 		s.want(action, s.ann, "iam", "Action="+action, 200, "<IsTruncated>false</IsTruncated>")
 	}
 }

@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"thaw/internal/catalog"
@@ -20,6 +21,7 @@ func (h *Handler) policyOperations() map[string]operation {
 		"ListPolicyVersions":      h.listVersions,
 		"DeletePolicyVersion":     h.deleteVersion,
 		"SetDefaultPolicyVersion": h.setDefault,
+		"ListEntitiesForPolicy":   h.listEntities,
 	}
 }
 
@@ -35,12 +37,13 @@ type policyShape struct {
 	Description      string `xml:",omitempty"`
 	CreateDate       string
 	UpdateDate       string
+	Tags             []tagShape `xml:"Tags>member,omitempty"`
 }
 
 func (h *Handler) policyShape(p *catalog.ManagedPolicy, arn string) policyShape {
 	return policyShape{PolicyName: p.Name, PolicyID: p.ID, ARN: arn, Path: p.Path, DefaultVersionID: p.Default,
 		AttachmentCount: h.Directory.Attachments(arn), IsAttachable: true, Description: p.Description,
-		CreateDate: stamp(p.CreatedAt), UpdateDate: stamp(p.UpdatedAt)}
+		CreateDate: stamp(p.CreatedAt), UpdateDate: stamp(p.UpdatedAt), Tags: tagShapes(p.Tags)}
 }
 
 // versionShape is a version of one; lists have it without its document.
@@ -102,7 +105,7 @@ func (h *Handler) listPolicies(_ context.Context, c *call) (any, error) {
 		return nil, err
 	}
 	out := &struct {
-		Policies    []policyShape `xml:"Policies>member"`
+		Policies    members[policyShape]
 		IsTruncated bool
 		Marker      string `xml:",omitempty"`
 	}{}
@@ -184,7 +187,7 @@ func (h *Handler) listVersions(_ context.Context, c *call) (any, error) {
 		return nil, err
 	}
 	out := &struct {
-		Versions    []versionShape `xml:"Versions>member"`
+		Versions    members[versionShape]
 		IsTruncated bool
 	}{}
 	for _, v := range p.Versions {
@@ -207,4 +210,41 @@ func (h *Handler) setDefault(ctx context.Context, c *call) (any, error) {
 		return nil, err
 	}
 	return nil, h.Directory.SetDefault(ctx, arn, id)
+}
+
+// listEntities shows who has a managed policy.
+func (h *Handler) listEntities(_ context.Context, c *call) (any, error) {
+	arn, err := h.policyARN(c)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := h.managed(arn); err != nil {
+		return nil, err
+	}
+	type holder struct {
+		RoleName string `xml:",omitempty"`
+		RoleID   string `xml:"RoleId,omitempty"`
+		UserName string `xml:",omitempty"`
+		UserID   string `xml:"UserId,omitempty"`
+	}
+	out := &struct {
+		PolicyGroups struct{}
+		PolicyRoles  members[holder]
+		PolicyUsers  members[holder]
+		IsTruncated  bool
+	}{}
+	filter, _ := c.Text("EntityFilter")
+	if filter == "" || filter == "Role" {
+		for _, r := range h.Directory.Roles("/") {
+			if slices.Contains(r.AttachedPolicyARNs, arn) {
+				out.PolicyRoles = append(out.PolicyRoles, holder{RoleName: r.Name, RoleID: r.ID})
+			}
+		}
+	}
+	if filter == "" || filter == "User" {
+		for _, name := range h.Directory.UsersWith(arn) {
+			out.PolicyUsers = append(out.PolicyUsers, holder{UserName: name, UserID: iam.UserID(name)})
+		}
+	}
+	return out, nil
 }

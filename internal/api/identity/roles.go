@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"encoding/xml"
 	"maps"
 	"net/url"
 	"slices"
@@ -21,6 +22,7 @@ func (h *Handler) directoryOperations() map[string]operation {
 		"GetRole":                     h.getRole,
 		"ListRoles":                   h.listRoles,
 		"UpdateRole":                  h.updateRole,
+		"UpdateRoleDescription":       h.updateDescription,
 		"DeleteRole":                  h.deleteRole,
 		"UpdateAssumeRolePolicy":      h.updateTrust,
 		"PutRolePolicy":               h.putRolePolicy,
@@ -31,8 +33,11 @@ func (h *Handler) directoryOperations() map[string]operation {
 		"DetachRolePolicy":            h.detach,
 		"ListAttachedRolePolicies":    h.listAttached,
 		"ListInstanceProfilesForRole": h.listInstanceProfiles,
+		"ListAccountAliases":          h.listAliases,
 	}
 	maps.Copy(operations, h.policyOperations())
+	maps.Copy(operations, h.userOperations())
+	maps.Copy(operations, h.tagOperations())
 	return operations
 }
 
@@ -72,10 +77,7 @@ type tagShape struct{ Key, Value string }
 
 func (h *Handler) roleShape(r *catalog.Role) roleShape {
 	shape := roleShape{Path: r.Path, RoleName: r.Name, RoleID: r.ID, ARN: h.Directory.RoleARN(r), CreateDate: stamp(r.CreatedAt),
-		AssumeRolePolicyDocument: escaped(r.Trust), Description: r.Description, MaxSessionDuration: r.MaxSessionSeconds}
-	for _, key := range slices.Sorted(maps.Keys(r.Tags)) {
-		shape.Tags = append(shape.Tags, tagShape{key, r.Tags[key]})
-	}
+		AssumeRolePolicyDocument: escaped(r.Trust), Description: r.Description, MaxSessionDuration: r.MaxSessionSeconds, Tags: tagShapes(r.Tags)}
 	return shape
 }
 
@@ -122,24 +124,6 @@ func (h *Handler) createRole(ctx context.Context, c *call) (any, error) {
 	return &struct{ Role roleShape }{h.roleShape(made)}, nil
 }
 
-// maxTags bounds the tags of a role or policy.
-const maxTags = 50
-
-func (c *call) tags() (map[string]string, error) {
-	keys, values := c.Members("Tags", ".Key"), c.Members("Tags", ".Value")
-	if len(keys) != len(values) || len(keys) > maxTags {
-		return nil, lambda.Errorf("InvalidInput", "Tags must have a Key and a Value each, and be %d at most.", maxTags)
-	}
-	var tags map[string]string
-	for i, key := range keys {
-		if tags == nil {
-			tags = map[string]string{}
-		}
-		tags[key] = values[i]
-	}
-	return tags, nil
-}
-
 func (h *Handler) getRole(_ context.Context, c *call) (any, error) {
 	name, err := h.role(c)
 	if err != nil {
@@ -176,7 +160,7 @@ func (h *Handler) listRoles(_ context.Context, c *call) (any, error) {
 		return nil, err
 	}
 	out := &struct {
-		Roles       []roleShape `xml:"Roles>member"`
+		Roles       members[roleShape]
 		IsTruncated bool
 		Marker      string `xml:",omitempty"`
 	}{}
@@ -213,6 +197,26 @@ func (h *Handler) updateRole(ctx context.Context, c *call) (any, error) {
 		seconds = &n
 	}
 	return &struct{}{}, h.Directory.UpdateRole(ctx, name, description, seconds)
+}
+
+// updateDescription is what UpdateRole does for tools of before.
+func (h *Handler) updateDescription(ctx context.Context, c *call) (any, error) {
+	name, err := h.role(c)
+	if err != nil {
+		return nil, err
+	}
+	text, err := c.text("Description", newRule(1000, `[\s\S]*`))
+	if err != nil {
+		return nil, err
+	}
+	if err := h.Directory.UpdateRole(ctx, name, &text, nil); err != nil {
+		return nil, err
+	}
+	r, err := h.Directory.Role(name)
+	if err != nil {
+		return nil, err
+	}
+	return &struct{ Role roleShape }{h.roleShape(r)}, nil
 }
 
 func (h *Handler) deleteRole(ctx context.Context, c *call) (any, error) {
@@ -286,7 +290,7 @@ func (h *Handler) listRolePolicies(_ context.Context, c *call) (any, error) {
 		return nil, err
 	}
 	out := &struct {
-		PolicyNames []string `xml:"PolicyNames>member"`
+		PolicyNames members[string]
 		IsTruncated bool
 	}{}
 	for _, p := range r.Policies {
@@ -331,18 +335,23 @@ func (h *Handler) listAttached(_ context.Context, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	type attached struct {
-		PolicyName string
-		PolicyARN  string `xml:"PolicyArn"`
-	}
+	return attachedOutput(r.AttachedPolicyARNs), nil
+}
+
+type attached struct {
+	PolicyName string
+	PolicyARN  string `xml:"PolicyArn"`
+}
+
+func attachedOutput(arns []string) any {
 	out := &struct {
-		AttachedPolicies []attached `xml:"AttachedPolicies>member"`
+		AttachedPolicies members[attached]
 		IsTruncated      bool
 	}{}
-	for _, arn := range r.AttachedPolicyARNs {
+	for _, arn := range arns {
 		out.AttachedPolicies = append(out.AttachedPolicies, attached{arn[lastSlash(arn)+1:], arn})
 	}
-	return out, nil
+	return out
 }
 
 // listInstanceProfiles is asked by tools before they delete a role: there are none.
@@ -354,10 +363,24 @@ func (h *Handler) listInstanceProfiles(_ context.Context, c *call) (any, error) 
 	if _, err := h.Directory.Role(name); err != nil {
 		return nil, err
 	}
-	return &struct {
-		InstanceProfiles struct{}
-		IsTruncated      bool
-	}{}, nil
+	return nothingIn("InstanceProfiles"), nil
+}
+
+// listAliases: the account has none.
+func (h *Handler) listAliases(_ context.Context, c *call) (any, error) {
+	return nothingIn("AccountAliases"), c.may("iam:", "*", nil)
+}
+
+// nothing is a list of what is not here.
+type nothing struct {
+	List        struct{ XMLName xml.Name }
+	IsTruncated bool
+}
+
+func nothingIn(member string) *nothing {
+	n := new(nothing)
+	n.List.XMLName.Local = member
+	return n
 }
 
 // policyARN reads the ARN of a managed policy, and asks whether the caller may do
