@@ -81,8 +81,10 @@ type Share struct {
 // Verdict is an answer.
 type Verdict struct {
 	Reason Reason
-	// RetryAfter is when asking again may help, if that is known.
+	// RetryAfter is when asking again may help, if that is known; Never tells that it
+	// helps at no time, since nothing is reserved.
 	RetryAfter time.Duration
+	Never      bool
 	// Share is what an admitted invocation's permit is of; nil is on demand.
 	Share *Share
 }
@@ -160,7 +162,7 @@ func (l *Ledger) Admit(f *Function, version string, now time.Time) Verdict {
 		share = nil
 	}
 	if reason := l.full(f, share); reason != Admitted {
-		return Verdict{Reason: reason}
+		return Verdict{Reason: reason, Never: f.reserved == 0}
 	}
 	if l.limits.Requests > 0 {
 		of := l.limits.Account

@@ -148,10 +148,14 @@ func (a *admission) start(fn *function) concurrency.Verdict {
 	return a.ledger.Start(fn.page, time.Now())
 }
 
-// throttle is the answer to who is refused.
+// throttle is the answer to who is refused. A function that may not run at all says
+// nothing of when to come again, as recorded from the service.
 func throttle(v concurrency.Verdict) *lambda.Error {
 	e := lambda.Errorf(lambda.CodeTooManyRequests, "Rate Exceeded.")
-	e.Reason, e.RetryAfter = string(v.Reason), max(v.RetryAfter, leastRetryAfter)
+	e.Reason = string(v.Reason)
+	if !v.Never {
+		e.RetryAfter = max(v.RetryAfter, leastRetryAfter)
+	}
 	return e
 }
 
