@@ -20,7 +20,7 @@ func (q noQueue) RetryAt(context.Context, Leased, []byte, time.Time) error { ret
 func (q noQueue) Extend(context.Context, Leased, time.Time) error          { return q.err }
 func (q noQueue) Count(context.Context) (Count, error)                     { return Count{}, q.err }
 func (q noQueue) Purge(context.Context) error                              { return q.err }
-func (q noQueue) IDs(context.Context) ([]string, error)                    { return nil, q.err }
+func (q noQueue) IDs(context.Context, ...string) ([]string, error)         { return nil, q.err }
 func (q noQueue) End(context.Context, []string) error                      { return q.err }
 func (q noQueue) Hold(string, time.Time)                                   {}
 func (q noQueue) Partitions(context.Context) (map[string]Count, error)     { return nil, q.err }

@@ -90,8 +90,9 @@ type Queue interface {
 	// Purge ends every event that is there when it is called, in hands or not, and
 	// is durable when it returns. Whoever has one in hands gets ErrConflict.
 	Purge(ctx context.Context) error
-	// IDs lists the events that are there, in hands or not, in no order.
-	IDs(ctx context.Context) ([]string, error)
+	// IDs lists the events that are there, in hands or not, in no order; those of
+	// certain partitions if any are named.
+	IDs(ctx context.Context, partitions ...string) ([]string, error)
 	// End ends events by their IDs, in hands or not, and is durable when it returns.
 	// One that is not there is no error. Whoever has one in hands gets ErrConflict.
 	End(ctx context.Context, ids []string) error

@@ -22,6 +22,7 @@ import (
 	"container/heap"
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -206,6 +207,7 @@ func (b *Backlog) grant(now time.Time, limit int, visibility time.Duration) (gra
 	defer b.mu.Unlock()
 	b.advance(now)
 	b.releaseDue(now)
+	var handed []*entry
 	for len(b.line) > 0 && len(grants) < limit {
 		p := b.line[0]
 		b.line = b.line[1:]
@@ -223,8 +225,11 @@ func (b *Backlog) grant(now time.Time, limit int, visibility time.Duration) (gra
 		e.Attempts++
 		grants = append(grants, Grant{Item: e.Item, Token: e.token})
 		e.Due = now.Add(visibility)
-		b.put(e, leased, now)
+		handed = append(handed, e)
 		b.settle(p)
+	}
+	for _, e := range handed { // not before, or one that is visible at once would come twice
+		b.put(e, leased, now)
 	}
 	if len(b.waiting) > 0 {
 		next = b.waiting[0].later[0].Due
@@ -265,13 +270,14 @@ func (b *Backlog) Remove(token uint64) (Item, error) {
 	return e.Item, nil
 }
 
-// IDs lists the items, without those reserved.
-func (b *Backlog) IDs() []string {
+// IDs lists the items, without those reserved; those of certain partitions if any
+// are named.
+func (b *Backlog) IDs(partitions ...string) []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	ids := make([]string, 0, len(b.items))
+	ids := []string{}
 	for id, e := range b.items {
-		if e.state != reserved {
+		if e.state != reserved && (len(partitions) == 0 || slices.Contains(partitions, e.Partition)) {
 			ids = append(ids, id)
 		}
 	}

@@ -66,6 +66,19 @@ func TestOrderWithinAPartition(t *testing.T) {
 	})
 }
 
+// TestVisibleAtOnce: one call hands nothing out twice.
+func TestVisibleAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := backlog.New(10)
+		b.Add(backlog.Item{ID: "a", Due: time.Now()}, backlog.Item{ID: "b", Due: time.Now()})
+		for range 2 {
+			if grants := take(t, b, 10, 0); len(grants) != 2 || grants[0].ID == grants[1].ID {
+				t.Errorf("handed out %+v", grants)
+			}
+		}
+	})
+}
+
 // TestWaitsForTheEarliest checks on a virtual clock that a waiting lease wakes
 // up exactly when something is due, also if that was added while it waits.
 func TestWaitsForTheEarliest(t *testing.T) {

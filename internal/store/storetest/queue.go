@@ -395,6 +395,11 @@ func testEnd(t *testing.T, q store.Queue) {
 	if want := []string{"p-0", "p-1", "p-2", "p-3", "p-4"}; !slices.Equal(ids, want) {
 		t.Errorf("listed %v, want %v", ids, want)
 	}
+	noErr(t, q.EnqueueBatch(ctx, events("other", 1)))
+	if ids, err = q.IDs(ctx, "other", "none"); err != nil || !slices.Equal(ids, []string{"other-0"}) {
+		t.Errorf("of a partition: %v, %v", ids, err)
+	}
+	noErr(t, q.End(ctx, ids))
 	noErr(t, q.End(ctx, []string{leased[0].ID, "p-3", "p-4", "of nothing", "p-4"}))
 	wantErr(t, q.Ack(ctx, leased[0]), store.ErrConflict)
 	wantCount(t, q, store.Count{Waiting: 2})
