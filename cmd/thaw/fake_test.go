@@ -58,6 +58,7 @@ func newFakeServer(t *testing.T, accessKey, dataDir string) *httptest.Server {
 	mux.HandleFunc("GET /_thaw/backup", f.backup)
 	mux.HandleFunc("GET /_thaw/usage", f.usage)
 	mux.HandleFunc(signersPath, f.signers)
+	mux.HandleFunc(asyncPath, f.async)
 	server := httptest.NewServer(f.authorised(mux))
 	t.Cleanup(server.Close)
 	return server
@@ -206,6 +207,11 @@ func (f *fakeServer) invoke(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	event, _ := io.ReadAll(r.Body)
+	if r.Header.Get("X-Amz-Invocation-Type") == "Event" {
+		w.Header().Set("x-amzn-RequestId", "00000000-0000-4000-8000-000000000000")
+		w.WriteHeader(http.StatusAccepted)
+		return
+	}
 	w.Header().Set("X-Amz-Executed-Version", "$LATEST")
 	if r.Header.Get("X-Amz-Log-Type") == "Tail" {
 		log := "START RequestId: 1 Version: $LATEST\nEND RequestId: 1\n"
@@ -264,4 +270,26 @@ func (f *fakeServer) signers(w http.ResponseWriter, r *http.Request) {
 		}
 		io.WriteString(w, "{}")
 	}
+}
+
+// async answers as a server with events of one function and deliveries to one queue.
+func (f *fakeServer) async(w http.ResponseWriter, r *http.Request) {
+	function := r.URL.Query().Get("function")
+	ours := function == "" || function == "hello"
+	if r.Method == http.MethodDelete {
+		n := 0
+		if ours {
+			n = 14
+		}
+		json.NewEncoder(w).Encode(map[string]int{"purged": n})
+		return
+	}
+	answer := waitingEvents{Functions: []waitingCount{}, Deliveries: []waitingCount{}}
+	if ours {
+		answer.Functions = append(answer.Functions, waitingCount{"hello", 10, 3, 1})
+	}
+	if function == "" {
+		answer.Deliveries = append(answer.Deliveries, waitingCount{"arn:aws:sqs:us-east-1:000000000000:failed", 0, 1, 2})
+	}
+	json.NewEncoder(w).Encode(answer)
 }

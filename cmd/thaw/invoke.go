@@ -26,6 +26,7 @@ type invoker struct {
 	event      string
 	qualifier  string
 	tail       bool
+	async      bool
 	listEvents bool
 	printEvent bool
 }
@@ -39,6 +40,9 @@ func newInvokeCommand() *cobra.Command {
 byte, with a newline behind it if it has none. With --tail the last 4 KB of the
 invocation's log go to standard error.
 
+With --async nobody waits: the event is kept, run later, and run again if the
+function fails; its request ID is printed. "thaw async" shows what waits.
+
 --event sends a sample of what a service sends to functions; --list-events names
 the samples, and --event with --print shows one instead of sending it.
 
@@ -48,6 +52,7 @@ with an error.`,
   thaw invoke hello --payload '{"name":"world"}' --tail
   thaw invoke hello --payload @event.json
   generate-event | thaw invoke hello --payload - --json
+  thaw invoke hello --async
 
   thaw invoke --list-events
   thaw invoke worker --event sqs
@@ -76,6 +81,7 @@ with an error.`,
 	f.BoolVar(&i.listEvents, "list-events", false, "list the samples and end")
 	f.BoolVar(&i.printEvent, "print", false, "show the sample instead of sending it")
 	f.StringVar(&i.qualifier, "qualifier", "", "a version or an alias")
+	f.BoolVar(&i.async, "async", false, "leave the event to the server and do not wait")
 	f.BoolVar(&i.tail, "tail", false, "print the end of the invocation's log to standard error")
 	completeFlag(cmd, "event", eventCompletions)
 	return cmd
@@ -86,6 +92,8 @@ func (i *invoker) checkArgs(cmd *cobra.Command, args []string) error {
 	switch {
 	case i.event != "" && i.payload != "":
 		return usageError("--payload and --event both name what to send")
+	case i.async && i.tail:
+		return usageError("--tail waits for an invocation's log, and --async for nothing")
 	case i.printEvent && i.event == "":
 		return usageError("--print shows a sample: name it with --event")
 	case i.listEvents || i.printEvent:
@@ -107,12 +115,18 @@ func (i *invoker) run(cmd *cobra.Command, function string) error {
 	if i.qualifier != "" {
 		input.Qualifier = &i.qualifier
 	}
-	if i.tail || i.conn.json {
+	switch {
+	case i.async:
+		input.InvocationType = types.InvocationTypeEvent
+	case i.tail || i.conn.json:
 		input.LogType = types.LogTypeTail
 	}
 	output, err := t.client().Invoke(cmd.Context(), input)
 	if err != nil {
 		return err
+	}
+	if i.async {
+		return printEvent(cmd, output, i.conn.json)
 	}
 	if err := printInvocation(cmd, output, i.conn.json); err != nil {
 		return err
@@ -150,6 +164,16 @@ func readPayload(payload string, stdin io.Reader) ([]byte, error) {
 		return nil, fmt.Errorf("read the payload: %w", err)
 	}
 	return event, nil
+}
+
+// printEvent tells under which ID an event was taken.
+func printEvent(cmd *cobra.Command, output *sdk.InvokeOutput, asJSON bool) error {
+	id, _ := middleware.GetRequestIDMetadata(output.ResultMetadata)
+	if asJSON {
+		return printJSON(cmd.OutOrStdout(), map[string]string{"request_id": id})
+	}
+	_, err := fmt.Fprintln(cmd.OutOrStdout(), id)
+	return err
 }
 
 // invocation is what invoke --json answers.

@@ -277,7 +277,7 @@ func (s *server) openRecords(ctx context.Context) (err error) {
 	}
 	s.mirror, err = mirror.Open(ctx, mirror.Options{
 		Path: filepath.Join(s.config.Data, mirror.FileName), Metadata: s.store.Metadata(),
-		Accept: s.config.AcceptOlderStore, Before: seal, Logger: s.logger,
+		Accept: s.config.AcceptOlderStore, Before: seal, Engine: s.store, Logger: s.logger,
 	})
 	if errors.Is(err, mirror.ErrBehind) {
 		return fmt.Errorf("%w: were files of %s lost or set back? Put them back, or go on with what is there by --accept-older-store, once",
@@ -426,6 +426,7 @@ func (s *server) openAPI(context.Context) error {
 	backups := api.Verified(s.serveBackup())
 	used := api.Verified(s.serveUsage())
 	signers := api.Verified(s.serveSigners())
+	waiting := api.Verified(s.serveAsync())
 	scrapes := s.serveMetrics(api)
 	s.http = &http.Server{
 		Handler: s.requests.Measured(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -434,6 +435,8 @@ func (s *server) openAPI(context.Context) error {
 				backups.ServeHTTP(w, r)
 			case r.URL.Path == usagePath:
 				used.ServeHTTP(w, r)
+			case r.URL.Path == asyncPath:
+				waiting.ServeHTTP(w, r)
 			case r.URL.Path == signersPath:
 				signers.ServeHTTP(w, r)
 			case r.URL.Path == metricsPath:

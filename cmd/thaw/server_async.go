@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"strings"
 	"time"
 
@@ -157,4 +159,67 @@ func (s *server) enqueueFor(ctx context.Context, e destination.Event) error {
 		return nil // an earlier try waits
 	}
 	return err
+}
+
+// asyncPath is Thaw's own endpoint of asynchronous events: GET tells what waits,
+// DELETE ends the events of a function.
+const asyncPath = "/_thaw/async"
+
+// waitingEvents is what the endpoint answers.
+type waitingEvents struct {
+	Functions []waitingCount `json:"functions"`
+	// Deliveries are by their targets.
+	Deliveries []waitingCount `json:"deliveries"`
+}
+
+type waitingCount struct {
+	Name    string `json:"name"`
+	Waiting int    `json:"waiting"`
+	Running int    `json:"running"`
+	Delayed int    `json:"delayed"`
+}
+
+func (s *server) serveAsync() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var answer any
+		var err error
+		name := r.URL.Query().Get("function")
+		switch {
+		case r.Method == http.MethodGet:
+			answer, err = s.waiting(r.Context(), name)
+		case r.Method == http.MethodDelete && name != "":
+			var ended int
+			ended, err = s.events.Purge(r.Context(), name)
+			answer = map[string]int{"purged": ended}
+		default:
+			refuseOwn(w, http.StatusBadRequest, lambda.CodeInvalidParameterValue, "Events are counted by GET, and ended by DELETE for a function.")
+			return
+		}
+		if err != nil {
+			s.logger.Error("asynchronous events cannot be counted or ended", slog.Any("error", err))
+			refuseOwn(w, http.StatusInternalServerError, lambda.CodeService, "The events cannot be counted or ended.")
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		if err := json.NewEncoder(w).Encode(answer); err != nil {
+			s.logger.Debug("asynchronous events not sent", slog.Any("error", err))
+		}
+	})
+}
+
+// waiting counts events, of one function unless the name is empty.
+func (s *server) waiting(ctx context.Context, function string) (waitingEvents, error) {
+	status, err := s.events.Status(ctx)
+	w := waitingEvents{Functions: []waitingCount{}, Deliveries: []waitingCount{}}
+	for _, b := range status.Events {
+		if function == "" || b.Name == function {
+			w.Functions = append(w.Functions, waitingCount(b))
+		}
+	}
+	for _, b := range status.Deliveries {
+		if function == "" { // they are of whatever functions
+			w.Deliveries = append(w.Deliveries, waitingCount(b))
+		}
+	}
+	return w, err
 }

@@ -4,14 +4,10 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/base64"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,10 +17,6 @@ import (
 )
 
 const (
-	signersTimeout = time.Minute
-	// maxSignersPage bounds one answer of the signers' endpoint, in bytes.
-	maxSignersPage = 16 << 20
-
 	defaultSignatureLife = 3 * 365 * 24 * time.Hour
 	// maxSignatureLife is the service's: 135 months.
 	maxSignatureLife = 135 * 31 * 24 * time.Hour
@@ -143,32 +135,7 @@ new deployments that are refused, or warned of.`,
 
 // signers calls the server's endpoint of signing profiles.
 func (t target) signers(ctx context.Context, method string, query url.Values, into any) error {
-	ctx, cancel := context.WithTimeout(ctx, signersTimeout)
-	defer cancel()
-	address := strings.TrimSuffix(t.Endpoint, "/") + signersPath + "?" + query.Encode()
-	request, err := http.NewRequestWithContext(ctx, method, address, nil)
-	if err != nil {
-		return err
-	}
-	if err := t.sign(ctx, request); err != nil {
-		return err
-	}
-	response, err := t.httpClient().Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxSignersPage))
-	if err != nil {
-		return &url.Error{Op: "read", URL: address, Err: err}
-	}
-	if response.StatusCode != http.StatusOK {
-		return refusal(response, body)
-	}
-	if json.Unmarshal(body, into) != nil {
-		return &codedError{exitUnreachable, errors.New(foreignMessage(request.URL.Host))}
-	}
-	return nil
+	return t.own(ctx, method, signersPath+"?"+query.Encode(), into)
 }
 
 func newSignCommand() *cobra.Command {
