@@ -111,7 +111,7 @@ func (d *Directory) PoliciesOf(s *Session) []*policy.Policy {
 		return nil
 	}
 	if s.Function != "" {
-		if !d.TrustsService(role) {
+		if !d.TrustsService(role, s.Function) {
 			return nil
 		}
 	} else if id, _, _ := strings.Cut(s.ID, ":"); id != role.ID {
@@ -144,17 +144,22 @@ func (d *Directory) nothing() []*policy.Policy {
 
 const denyAll = `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}`
 
-// TrustsService tells whether functions may have a role.
-func (d *Directory) TrustsService(role *catalog.Role) bool {
+// TrustsService tells whether a function, by its ARN, may have a role: the service
+// assumes it for the function, which is this account's.
+func (d *Directory) TrustsService(role *catalog.Role, function string) bool {
 	trust, err := d.parsed.get(role.Trust, policy.Trust)
 	return err == nil && policy.Trusts(trust, policy.Request{By: policy.Principal{Service: lambdaService},
-		Action: assumeRole, Resource: d.RoleARN(role), Account: d.scope.Account}, false)
+		Action: assumeRole, Resource: d.RoleARN(role), Account: d.scope.Account, Context: policy.Context{
+			"aws:sourceaccount": {d.scope.Account}, "aws:sourcearn": {function},
+			"aws:principalisawsservice": {"true"}, "aws:principalservicename": {lambdaService},
+		}}, false)
 }
 
-// CheckPass refuses a role that is here and does not trust the service. One that is
-// not here is taken: functions with it may do what the operator lets all do.
-func (d *Directory) CheckPass(arn string) error {
-	if role, ok := d.ByARN(arn); ok && !d.TrustsService(role) {
+// CheckPass refuses a role that is here and does not trust the service with a
+// function. One that is not here is taken: functions with it may do what the
+// operator lets all do.
+func (d *Directory) CheckPass(arn, function string) error {
+	if role, ok := d.ByARN(arn); ok && !d.TrustsService(role, function) {
 		return lambda.Errorf(lambda.CodeInvalidParameterValue, "The role defined for the function cannot be assumed by Lambda.")
 	}
 	return nil

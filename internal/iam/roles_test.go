@@ -267,10 +267,45 @@ func TestRulesOfTheDirectory(t *testing.T) {
 		o.do("attach", "", o.Attach(ctx, "worker", o.PolicyARN(p)))
 	}
 	o.do("too many", iam.CodeLimitExceeded, o.Attach(ctx, "worker", "arn:aws:iam::aws:policy/AdministratorAccess"))
-	o.do("a role that is not here", "", o.CheckPass("arn:aws:iam::111111111111:role/none"))
+	o.do("a role that is not here", "", o.CheckPass("arn:aws:iam::111111111111:role/none", calling))
 	o.role("other", trustAccount)
-	o.do("one that trusts others", lambda.CodeInvalidParameterValue, o.CheckPass("arn:aws:iam::111111111111:role/other"))
-	o.do("one that trusts", "", o.CheckPass("arn:aws:iam::111111111111:role/worker"))
+	o.do("one that trusts others", lambda.CodeInvalidParameterValue, o.CheckPass("arn:aws:iam::111111111111:role/other", calling))
+	o.do("one that trusts", "", o.CheckPass("arn:aws:iam::111111111111:role/worker", calling))
+}
+
+// calling is the ARN of a function.
+const calling = "arn:aws:lambda:us-east-1:111111111111:function:calling"
+
+// TestTrustWithConditions: roles are kept from other accounts' functions, or for some
+// functions, as the service's advice is.
+func TestTrustWithConditions(t *testing.T) {
+	o := newOffice(t)
+	for i, row := range []struct {
+		condition string
+		trusted   bool
+	}{
+		{`{"StringEquals":{"aws:SourceAccount":"111111111111"}}`, true},
+		{`{"StringEquals":{"aws:SourceAccount":"222222222222"}}`, false},
+		{`{"ArnLike":{"aws:SourceArn":"arn:aws:lambda:us-east-1:111111111111:function:call*"}}`, true},
+		{`{"ArnLike":{"aws:SourceArn":"arn:aws:lambda:us-east-1:111111111111:function:other"}}`, false},
+		{`{"StringEquals":{"sts:ExternalId":"x"}}`, false},
+	} {
+		role := catalog.Role{Name: fmt.Sprint("r", i), Path: "/", MaxSessionSeconds: 3600, Trust: strings.Replace(trustService, `"Effect"`, `"Condition":`+row.condition+`,"Effect"`, 1)}
+		if _, err := o.CreateRole(t.Context(), role); err != nil {
+			t.Fatal(err)
+		}
+		err := o.PutRolePolicy(t.Context(), role.Name, catalog.Document{Name: "all", Text: everything})
+		if err != nil {
+			t.Fatal(err)
+		}
+		arn := "arn:aws:iam::111111111111:role/" + role.Name
+		if err := o.CheckPass(arn, calling); (err == nil) != row.trusted {
+			t.Errorf("%s: %v", row.condition, err)
+		}
+		if policies := o.PoliciesOf(&iam.Session{Role: arn, Function: calling}); (len(policies) > 0) != row.trusted {
+			t.Errorf("%s: a function has %d policies", row.condition, len(policies))
+		}
+	}
 }
 
 // TestBuiltInPolicies: those that deployment tools attach to functions' roles can be

@@ -25,7 +25,10 @@ type Access interface {
 }
 
 // Roles knows which roles functions may have. Package iam implements it.
-type Roles interface{ CheckPass(roleARN string) error }
+type Roles interface {
+	// CheckPass refuses a role that the function of an ARN may not have.
+	CheckPass(roleARN, functionARN string) error
+}
 
 // administration is the action of all that is this server's own: backups above
 // all. No policy names it, but those that allow everything.
@@ -76,16 +79,16 @@ func (h *Handler) ask(r *http.Request, c iam.Caller, q iam.Question) error {
 // may be passed on, its layers and the object with its code be read, and its code
 // signing configuration be given.
 func (h *Handler) authoriseInput(r *http.Request, c iam.Caller, input any) error {
-	var role *string
+	var role, function *string
 	var layers []string
 	switch in := input.(type) {
 	case *model.CreateFunctionRequest:
-		role, layers = in.Role, in.Layers
+		role, function, layers = in.Role, in.FunctionName, in.Layers
 	case *model.UpdateFunctionConfigurationRequest:
-		role, layers = in.Role, in.Layers
+		role, function, layers = in.Role, in.FunctionName, in.Layers
 	}
 	if role != nil {
-		if err := h.authoriseRole(r, c, *role); err != nil {
+		if err := h.authoriseRole(r, c, *role, *function); err != nil {
 			return err
 		}
 	}
@@ -105,7 +108,7 @@ func (h *Handler) authoriseInput(r *http.Request, c iam.Caller, input any) error
 
 // authoriseRole lets a role be given to a function. The administrator may give any,
 // there or not.
-func (h *Handler) authoriseRole(r *http.Request, c iam.Caller, role string) error {
+func (h *Handler) authoriseRole(r *http.Request, c iam.Caller, role, function string) error {
 	if !c.Administrator() {
 		q := iam.Question{Action: "iam:PassRole", Resource: role, Context: map[string][]string{"iam:passedtoservice": {"lambda.amazonaws.com"}}}
 		q.Context.SetRequestTags(nil, nil)
@@ -116,7 +119,8 @@ func (h *Handler) authoriseRole(r *http.Request, c iam.Caller, role string) erro
 	if h.roles == nil {
 		return nil
 	}
-	return h.roles.CheckPass(role)
+	ref, _ := lambda.ParseRef(function) // what names no function is refused for that
+	return h.roles.CheckPass(role, h.scope.FunctionARN(ref.Name, ""))
 }
 
 // functionNamed is the FunctionName of a body as the decoder will find it: members

@@ -85,3 +85,36 @@ func TestSigningConfigsAreGivenByWhoMay(t *testing.T) {
 		t.Errorf("a function without one: %v", err)
 	}
 }
+
+// passed is the Roles of a server, which keeps what it was asked last.
+type passed struct{ role, function string }
+
+func (p *passed) CheckPass(role, function string) error {
+	p.role, p.function = role, function
+	return nil
+}
+
+// TestRolesAreForFunctions: a role is asked about with the function that is to have it,
+// however that is named.
+func TestRolesAreForFunctions(t *testing.T) {
+	var asked passed
+	s := newServer(t, setup{roles: &asked})
+	const role = "arn:aws:iam::111111111111:role/r"
+	s.create(arn, nil)
+	if want := (passed{role, arn}); asked != want {
+		t.Errorf("at its creation: %v", asked)
+	}
+	for _, name := range []string{"f", "111111111111:function:f", arn + ":$LATEST"} {
+		asked = passed{}
+		s.do("PUT", functions+"/"+name+"/configuration", `{"Role":"`+role+`2"}`).want(t, name, 200)
+		if want := (passed{role + "2", arn}); asked != want {
+			t.Errorf("%s: %v", name, asked)
+		}
+		s.await("f")
+	}
+	asked = passed{}
+	s.do("PUT", functions+"/f/configuration", `{"Timeout":5}`).want(t, "without a role", 200)
+	if asked != (passed{}) {
+		t.Errorf("without a role: %v", asked)
+	}
+}

@@ -61,6 +61,7 @@ type setup struct {
 	settle time.Duration
 	keys   sigv4.Keys
 	access api.Access
+	roles  api.Roles
 	now    func() time.Time
 }
 
@@ -86,7 +87,7 @@ func newServer(t *testing.T, set setup) *server {
 		engine.Close()
 	})
 	s := &server{t: t, control: ctl, invoke: func(invoke.Request) (lambda.Result, error) { return lambda.Result{}, nil }}
-	s.handler = api.New(api.Options{Control: ctl, Invoke: s, Events: s, Packages: packages, Scope: scope, Keys: set.keys, Access: set.access, Logger: log, Now: set.now})
+	s.handler = api.New(api.Options{Control: ctl, Invoke: s, Events: s, Packages: packages, Scope: scope, Keys: set.keys, Access: set.access, Roles: set.roles, Logger: log, Now: set.now})
 	return s
 }
 
