@@ -119,13 +119,13 @@ func (d *Directory) edit(edit func(*Contents) error) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	err := d.users.Edit(func(c *Contents) error {
-		before := len(c.Keys)
+		before, administrated := len(c.Keys), administered(c.Keys)
 		if err := edit(c); err != nil {
 			return err
 		}
 		switch {
-		case firstUsable(c.Keys) < 0:
-			return lambda.Errorf(CodeDeleteConflict, "No access key would be left to get in with: one that is permanent and active must be there.")
+		case firstUsable(c.Keys) < 0 || administrated && !administered(c.Keys):
+			return lambda.Errorf(CodeDeleteConflict, "No access key would be left to the administrator: one that is permanent and active must be there.")
 		case len(c.Keys) > before && len(c.Keys) > maxKeys:
 			return exceeded("AccessKeysPerAccount", maxKeys)
 		}

@@ -174,7 +174,7 @@ func read(dir string, v *vault.Vault) (*Keyring, int, error) {
 func (k *Keyring) Keys() []Key { return append([]Key(nil), k.state.Load().Keys...) }
 
 // First is the oldest permanent key that is not disabled, the one that a server
-// shows its owner. There always is one.
+// shows its owner: the administrator's, if he has one. There always is one.
 func (k *Keyring) First() Key {
 	keys := k.state.Load().Keys
 	return keys[firstUsable(keys)]
@@ -182,12 +182,23 @@ func (k *Keyring) First() Key {
 
 // firstUsable is -1 if no request could be signed for ever.
 func firstUsable(keys []Key) int {
+	first := -1
 	for i := range keys {
-		if !keys[i].Disabled && !keys[i].Temporary() {
+		switch {
+		case keys[i].Disabled || keys[i].Temporary():
+		case keys[i].User == Administrator:
 			return i
+		case first < 0:
+			first = i
 		}
 	}
-	return -1
+	return first
+}
+
+// administered tells whether the administrator can get in.
+func administered(keys []Key) bool {
+	i := firstUsable(keys)
+	return i >= 0 && keys[i].User == Administrator
 }
 
 // Secret finds the secret of an access key that may be used now. A temporary key
