@@ -86,7 +86,7 @@ func proxyVariables() []string {
 // session's token does not belong to the key, an endpoint of one service or the
 // order to ignore endpoints sends requests elsewhere, and a profile may name a
 // key, a region or an endpoint of its own.
-var strayVariables = []string{"AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_LAMBDA", "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", "AWS_ENDPOINT_URL_SQS", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"}
+var strayVariables = []string{"AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_LAMBDA", "AWS_ENDPOINT_URL_CLOUDWATCH", "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", "AWS_ENDPOINT_URL_SQS", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"}
 
 func printEnv(w io.Writer, t target, asJSON bool) error {
 	vars := append(variables(t), proxyExceptions(t)...)

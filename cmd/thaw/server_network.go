@@ -27,7 +27,7 @@ const insideAddress = "169.254.100.1:9002"
 // insideServices are the services that this server answers for: those whose
 // address functions are told, by the names that the SDKs have for them. Requests
 // to others go where the function's configuration, or Amazon's defaults, say.
-var insideServices = []string{"LAMBDA", "CLOUDWATCH_LOGS", "SQS", "STS", "IAM"}
+var insideServices = []string{"LAMBDA", "CLOUDWATCH", "CLOUDWATCH_LOGS", "SQS", "STS", "IAM"}
 
 // The modes of --network.
 const (

@@ -13,6 +13,9 @@ def handler(event, context):
     if event["call"] == "credentials":
         return {"answer": [os.environ["AWS_" + name] for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN")]}
     try:
+        if event["call"] == "metrics":
+            metrics = boto3.client("cloudwatch").list_metrics(Namespace="AWS/Lambda", MetricName="Invocations")["Metrics"]
+            return {"answer": sorted(d["Value"] for m in metrics for d in m["Dimensions"] if len(m["Dimensions"]) == 1)}
         if event["call"] == "list":
             names = [f["FunctionName"] for page in client.get_paginator("list_functions").paginate() for f in page["Functions"]]
             return {"answer": sorted(names)}
