@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -13,12 +14,15 @@ import (
 const lookAgain = 100 * time.Millisecond
 
 // waiting is the invocations that wait for an environment. In a burst as many wait
-// as the environments are; but where somebody has waited at every moment for as long
-// as one would, more is asked than can be done, and a long queue would only make all
-// that is answered late: then a quarter waits.
+// as there may be environments. But where some have been refused for as long as one
+// waits, more is asked than can be done, and a long queue only makes all that is
+// answered late: then a quarter of them waits, until nobody has been refused for as
+// long again.
 type waiting struct {
 	count atomic.Int64
-	since atomic.Int64 // Unix time in nanoseconds: when the first one came
+
+	mu          sync.Mutex
+	began, last time.Time // the refusals of now
 }
 
 // standingShare is the part that waits while more is asked than can be done.
@@ -26,14 +30,21 @@ const standingShare = 4
 
 // enter counts one more; crowded tells that others wait, and enough of them.
 func (w *waiting) enter(now time.Time, most int, patience time.Duration) (crowded bool) {
-	n := w.count.Add(1)
-	if n == 1 {
-		w.since.Store(now.UnixNano())
+	n := int(w.count.Add(1))
+	if n <= max(1, most/standingShare) {
+		return false
 	}
-	if now.Sub(time.Unix(0, w.since.Load())) > patience {
-		most = max(1, most/standingShare)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	stands := now.Sub(w.last) <= patience && now.Sub(w.began) > patience
+	if n <= most && !stands {
+		return false
 	}
-	return n > int64(most)
+	if now.Sub(w.last) > patience {
+		w.began = now
+	}
+	w.last = now
+	return true
 }
 
 func (w *waiting) leave() { w.count.Add(-1) }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"strconv"
 	"sync"
 	"time"
@@ -35,37 +36,46 @@ func dial(address string) (*caller, error) {
 // call sends a request and reads the answer, which must be a function's success.
 func (c *caller) call(request []byte) (time.Duration, error) {
 	begin := time.Now()
-	if err := c.nc.SetDeadline(begin.Add(timeout)); err != nil {
+	status, failed, err := c.exchange(request)
+	took := time.Since(begin)
+	if err != nil {
 		return 0, err
 	}
+	if status != http.StatusOK || failed || len(c.body) == 0 {
+		return 0, fmt.Errorf("invocation was answered with %d, function error %v: %.300s", status, failed, c.body)
+	}
+	return took, nil
+}
+
+// exchange sends a request and reads the answer; failed is that of a function.
+func (c *caller) exchange(request []byte) (status int, failed bool, err error) {
+	if err := c.nc.SetDeadline(time.Now().Add(timeout)); err != nil {
+		return 0, false, err
+	}
 	if _, err := c.nc.Write(request); err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	line, err := c.br.ReadSlice('\n')
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
-	ok := bytes.HasPrefix(line, []byte("HTTP/1.1 200"))
-	status := ""
-	if !ok {
-		status = string(bytes.TrimSpace(line))
+	code, ok := bytes.CutPrefix(line, []byte("HTTP/1.1 "))
+	if !ok || len(code) < 3 {
+		return 0, false, fmt.Errorf("answer begins with %q", line)
+	}
+	if status, err = strconv.Atoi(string(code[:3])); err != nil {
+		return 0, false, fmt.Errorf("answer begins with %q", line)
 	}
 	length, failed, err := c.fields()
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	if cap(c.body) < length {
 		c.body = make([]byte, length)
 	}
 	c.body = c.body[:length]
-	if _, err := io.ReadFull(c.br, c.body); err != nil {
-		return 0, err
-	}
-	took := time.Since(begin)
-	if !ok || failed || length == 0 {
-		return 0, fmt.Errorf("invocation was answered with %q, function error %v: %.300s", status, failed, c.body)
-	}
-	return took, nil
+	_, err = io.ReadFull(c.br, c.body)
+	return status, failed, err
 }
 
 // fields reads the header: the body's length, and whether the function failed.

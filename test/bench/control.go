@@ -72,7 +72,7 @@ func (c config) management(ctx context.Context, only *regexp.Regexp, t tree) (re
 			return nil, err
 		}
 	}
-	memory, err := memoryOf(s.server.cmd.Process.Pid)
+	memory, err := memoryOf(startScenario, s.server.cmd.Process.Pid)
 	if err != nil {
 		return nil, err
 	}
@@ -216,8 +216,8 @@ func bounded(scenario string, s *sample, bound time.Duration) (all []result) {
 	return all
 }
 
-// memoryOf is what a server needs that has just started: now, and at most so far.
-func memoryOf(pid int) (all []result, err error) {
+// memoryOf is what a server needs: now, and at most so far.
+func memoryOf(scenario string, pid int) (all []result, err error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return nil, err
@@ -232,7 +232,7 @@ func memoryOf(pid int) (all []result, err error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, result{Scenario: startScenario, Metric: metrics[fields[0]], Thaw: round(kib/1024, 1)})
+		all = append(all, result{Scenario: scenario, Metric: metrics[fields[0]], Thaw: round(kib/1024, 1)})
 	}
 	return all, nil
 }

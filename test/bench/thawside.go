@@ -38,8 +38,8 @@ type thawSide struct {
 	rounds   int
 }
 
-func newThawSide(ctx context.Context, binary, work, runtimes string) (*thawSide, error) {
-	s, err := startThaw(binary, work, runtimes)
+func newThawSide(ctx context.Context, binary, work, runtimes string, flags ...string) (*thawSide, error) {
+	s, err := startThaw(binary, work, runtimes, flags...)
 	if err != nil {
 		return nil, err
 	}
@@ -60,13 +60,14 @@ func newThawSide(ctx context.Context, binary, work, runtimes string) (*thawSide,
 }
 
 // startThaw starts the server and does not wait until it listens.
-func startThaw(binary, work, runtimes string) (*thawSide, error) {
+func startThaw(binary, work, runtimes string, flags ...string) (*thawSide, error) {
 	address, err := freeAddress()
 	if err != nil {
 		return nil, err
 	}
 	data := filepath.Join(work, "data")
-	cmd := exec.Command(binary, "serve", "--listen", address, "--data", data, "--runtimes", runtimes, "--auth", "sigv4")
+	args := append([]string{"serve", "--listen", address, "--data", data, "--runtimes", runtimes, "--auth", "sigv4"}, flags...)
+	cmd := exec.Command(binary, args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	server, err := start(cmd, filepath.Join(work, "thaw.log"))
 	if err != nil {
