@@ -55,7 +55,7 @@ out["again"] = refused(admin["iam"].create_role, RoleName="Worker", AssumeRolePo
 out["no role"] = refused(admin["iam"].get_role, RoleName="none")
 out["malformed"] = refused(admin["iam"].put_role_policy, RoleName="worker", PolicyName="p", PolicyDocument="{}")
 out["boundary"] = refused(admin["iam"].create_role, RoleName="x", AssumeRolePolicyDocument=trust("*"), PermissionsBoundary="arn:aws:iam::aws:policy/AdministratorAccess")[:2]
-out["not built"] = refused(admin["iam"].create_user, UserName="x")[:2]
+out["not built"] = refused(admin["iam"].create_group, GroupName="x")[:2]
 admin["iam"].put_role_policy(RoleName="worker", PolicyName="list", PolicyDocument=document(statement("Allow", "lambda:ListFunctions", "*")))
 out["inline"] = [admin["iam"].list_role_policies(RoleName="worker")["PolicyNames"],
                  admin["iam"].get_role_policy(RoleName="worker", PolicyName="list")["PolicyDocument"]["Statement"]]
@@ -135,6 +135,33 @@ admin["iam"].delete_role(RoleName="visitor")
 admin["iam"].create_role(RoleName="visitor", AssumeRolePolicyDocument=trust({"AWS": account}))
 admin["iam"].put_role_policy(RoleName="visitor", PolicyName="p", PolicyDocument=document(statement("Allow", "*", "*")))
 out["session of an earlier role"] = refused(guest["lambda"].list_functions)
+
+# Users, their keys and policies
+user = admin["iam"].create_user(UserName="deployer", Path="/ci/", Tags=[{"Key": "team", "Value": "red"}])["User"]
+out["user"] = [user["Arn"], user["Tags"], admin["iam"].get_user(UserName="deployer")["User"]["UserId"] == user["UserId"]]
+out["empty lists"] = [admin["iam"].list_access_keys(UserName="deployer")["AccessKeyMetadata"], admin["iam"].list_user_policies(UserName="deployer")["PolicyNames"],
+                      admin["iam"].list_attached_user_policies(UserName="deployer")["AttachedPolicies"], admin["iam"].list_groups_for_user(UserName="deployer")["Groups"]]
+key = admin["iam"].create_access_key(UserName="deployer")["AccessKey"]
+deployer = clients(key)
+out["user is"] = deployer["sts"].get_caller_identity()["Arn"]
+out["user by default"] = refused(deployer["lambda"].list_functions)
+admin["iam"].put_user_policy(UserName="deployer", PolicyName="own", PolicyDocument=document(
+    statement("Allow", "lambda:GetFunction", "*", Condition={"StringEquals": {"aws:ResourceTag/team": "red"}})))
+admin["iam"].attach_user_policy(UserName="deployer", PolicyArn=managed)
+out["user gets, by tag"] = refused(deployer["lambda"].get_function, FunctionName="f")[:2]
+admin["lambda"].tag_resource(Resource=f"arn:aws:lambda:us-east-1:{account}:function:f", Tags={"team": "red"})
+out["user gets, tagged"] = deployer["lambda"].get_function(FunctionName="f")["Tags"]
+out["user invokes by a managed policy"] = deployer["lambda"].invoke(FunctionName="f", InvocationType="DryRun")["StatusCode"]
+out["user makes users"] = refused(deployer["iam"].create_user, UserName="x")
+out["delete user"] = refused(admin["iam"].delete_user, UserName="deployer")
+out["users"] = [u["UserName"] for page in admin["iam"].get_paginator("list_users").paginate(PaginationConfig={"PageSize": 1}) for u in page["Users"]]
+admin["iam"].update_access_key(UserName="deployer", AccessKeyId=key["AccessKeyId"], Status="Inactive")
+out["inactive key"] = refused(deployer["sts"].get_caller_identity)[:2]
+admin["iam"].delete_access_key(UserName="deployer", AccessKeyId=key["AccessKeyId"])
+admin["iam"].detach_user_policy(UserName="deployer", PolicyArn=managed)
+admin["iam"].delete_user_policy(UserName="deployer", PolicyName="own")
+admin["iam"].delete_user(UserName="deployer")
+out["deleted user"] = refused(admin["iam"].get_user, UserName="deployer")
 
 # A function's own policy
 admin["lambda"].add_permission(FunctionName="f", StatementId="s", Action="lambda:InvokeFunction", Principal=given["AssumedRoleUser"]["Arn"])
