@@ -151,7 +151,7 @@ const qualifierParameter = "Qualifier"
 // actionOf is the name that policies have for an operation.
 func actionOf(operation string) string {
 	switch operation {
-	case model.OpInvoke, model.OpInvokeWithResponseStream:
+	case model.OpInvoke, model.OpInvokeWithResponseStream, model.OpInvokeAsync:
 		return "InvokeFunction"
 	case model.OpGetLayerVersionByArn:
 		return "GetLayerVersion"

@@ -47,6 +47,7 @@ func TestFunctionsMayDoNothingByDefault(t *testing.T) {
 		{"POST", functions + "/f:live/invocations?Qualifier=other", "{}", "lambda:InvokeFunction", functionARN + "f:live"},
 		{"POST", functions + "/f/invocations", strings.Repeat(" ", 1<<20), "lambda:InvokeFunction", functionARN + "f"},
 		{"POST", functions, `{"FunctionName":"new"}` + strings.Repeat(" ", 1<<20), "lambda:CreateFunction", functionARN + "new"},
+		{"POST", "/2014-11-13/functions/f/invoke-async", "{}", "lambda:InvokeFunction", functionARN + "f"},
 		{"POST", "/2021-11-15/functions/f/response-streaming-invocations", "{}", "lambda:InvokeFunction", functionARN + "f"},
 		{"DELETE", functions + "/" + functionARN + "f", "", "lambda:DeleteFunction", functionARN + "f"},
 		{"POST", functions, `{"FunctionName":"new"}`, "lambda:CreateFunction", functionARN + "new"},
