@@ -81,7 +81,7 @@ func childMain(root string) (err error) {
 	if c.store, err = local.Open(ctx, local.Options{Dir: dir, Logger: logger}); err != nil {
 		return err
 	}
-	m, err := mirror.Open(ctx, mirror.Options{Path: filepath.Join(root, mirror.FileName), Metadata: c.store.Metadata(), Logger: logger})
+	m, err := mirror.Open(ctx, mirror.Options{Path: filepath.Join(root, mirror.FileName), Metadata: c.store.Metadata(), Engine: c.store, Logger: logger})
 	if err != nil {
 		return err
 	}

@@ -34,6 +34,10 @@ func newLedger(executed string) *ledger {
 		executed: map[string]int{}, dead: map[string]bool{}}
 }
 
+// neverWritten stands for a record that nobody has acknowledged yet: like a deletion,
+// it is not there.
+const neverWritten = 4
+
 // life is one child's report.
 type life struct {
 	states  map[string]uint64
@@ -74,6 +78,9 @@ func (g *ledger) listen(r io.Reader, opened func()) error {
 				return err
 			}
 			if word == "try" {
+				if len(g.may[key]) == 0 {
+					g.may[key] = []uint64{neverWritten}
+				}
 				g.may[key] = append(g.may[key], n)
 				continue
 			}

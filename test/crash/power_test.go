@@ -69,6 +69,11 @@ func cutOnce(ctx context.Context, g *ledger, disk *powercut.Disk, at string, lif
 		return nil, err
 	}
 	defer func() {
+		select {
+		case <-disk.WasCut():
+			disk.Release()
+		default:
+		}
 		if e := unmount(); err == nil {
 			err = e
 		}

@@ -6,6 +6,9 @@
 // the disk, so that a file with a digest for a name is always whole; Open
 // removes what a dead process left in tmp.
 //
+// Open hands out only bytes that have their digest; others are kept aside by Damaged
+// and are as if they were not there, so that they may be put again.
+//
 // All methods may be called at the same time. One process owns a directory.
 package blobs
 
@@ -20,6 +23,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 
 	"thaw/internal/store"
 )
@@ -28,6 +32,12 @@ import (
 type Directory struct {
 	root string
 	tmp  string
+
+	// Damaged is told the path of a blob that is not what its name says, and may take
+	// it away; it is set before the first use. Without it the file stays.
+	Damaged func(path string) error
+
+	shards sync.Map // those whose names are on the disk
 }
 
 var _ store.Blobs = (*Directory)(nil)
@@ -39,6 +49,9 @@ func Open(root string) (*Directory, error) {
 		return nil, fmt.Errorf("clear unfinished blobs: %w", err)
 	}
 	if err := os.MkdirAll(d.tmp, 0o700); err != nil {
+		return nil, fmt.Errorf("make blob directory: %w", err)
+	}
+	if err := errors.Join(syncDirectory(root), syncDirectory(filepath.Dir(root))); err != nil {
 		return nil, fmt.Errorf("make blob directory: %w", err)
 	}
 	return d, nil
@@ -65,12 +78,16 @@ func (d *Directory) Put(ctx context.Context, r io.Reader) (digest string, size i
 	return digest, size, nil
 }
 
-// commit makes the written file durable under its digest. A blob that is there
-// already was made durable by whoever put it, its directory entry included.
+// commit makes the written file durable under its digest, unless it is there.
 func (d *Directory) commit(f *os.File, digest string) error {
 	path := d.path(digest)
-	if _, err := os.Stat(path); err == nil {
-		return nil
+	dir := filepath.Dir(path)
+	switch old, err := d.open(digest); {
+	case err == nil:
+		// Whoever put it may not be done with making its name durable.
+		return errors.Join(old.Close(), d.syncShard(dir))
+	case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ErrDamaged):
+		return err
 	}
 	if err := f.Chmod(0o400); err != nil {
 		return err
@@ -78,32 +95,64 @@ func (d *Directory) commit(f *os.File, digest string) error {
 	if err := f.Sync(); err != nil {
 		return err
 	}
-	dir := filepath.Dir(path)
-	switch err := os.Mkdir(dir, 0o700); {
-	case err == nil:
-		if err := syncDirectory(d.root); err != nil {
-			return err
-		}
-	case !errors.Is(err, fs.ErrExist):
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	if err := os.Rename(f.Name(), path); err != nil {
 		return err
 	}
+	return d.syncShard(dir)
+}
+
+// syncShard makes a shard's names durable, and its own.
+func (d *Directory) syncShard(dir string) error {
+	if _, done := d.shards.Load(dir); !done {
+		if err := syncDirectory(d.root); err != nil {
+			return err
+		}
+		d.shards.Store(dir, true)
+	}
 	return syncDirectory(dir)
 }
 
-// Open returns the blob's file.
+// ErrDamaged is what a blob answers whose bytes do not have its digest.
+var ErrDamaged = errors.New("the file is damaged: its bytes have another digest")
+
+// open opens a blob's file and reads it once.
+func (d *Directory) open(digest string) (*os.File, error) {
+	f, err := os.Open(d.path(digest))
+	if err != nil {
+		return nil, err
+	}
+	hash := sha256.New()
+	if _, err := io.Copy(hash, f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	if hex.EncodeToString(hash.Sum(nil)) != digest {
+		err := errors.Join(ErrDamaged, f.Close())
+		if d.Damaged != nil {
+			err = errors.Join(err, d.Damaged(f.Name()))
+		}
+		return nil, err
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// Open returns the blob's file, when it has read it once: ErrDamaged if its bytes
+// are others.
 func (d *Directory) Open(_ context.Context, digest string) (io.ReadSeekCloser, error) {
 	if err := store.CheckDigest(digest); err != nil {
 		return nil, fmt.Errorf("open blob: %w", err)
 	}
-	f, err := os.Open(d.path(digest))
+	f, err := d.open(digest)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("open blob %s: %w", digest, store.ErrNotFound)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open blob: %w", err)
+		return nil, fmt.Errorf("open blob %s: %w", digest, err)
 	}
 	return f, nil
 }

@@ -31,7 +31,13 @@ type Finding struct {
 	To   uint64 `json:"to,omitempty"`
 	// Kept is the file as it was found, in the directory of the report.
 	Kept string `json:"kept,omitempty"`
+	// Settles tells that the records were compared with their copy after this and all
+	// earlier findings, and put right.
+	Settles bool `json:"settles,omitempty"`
 }
+
+// Open tells whether there are findings after the last one that settles.
+func Open(found []Finding) bool { return len(found) > 0 && !found[len(found)-1].Settles }
 
 const (
 	directory  = "damaged"

@@ -98,9 +98,21 @@ func (r *records) Delete(ctx context.Context, key string, expect store.Revision)
 	return nil
 }
 
-// restore writes records with the revisions that they had elsewhere, and has the
-// next one take a revision after newest.
-func (r *records) restore(entries []store.Entry, newest store.Revision) error {
+// restore writes records with the revisions that they had elsewhere, ends others, and
+// has the next change take a revision after newest.
+func (r *records) restore(entries []store.Entry, deleted []string, newest store.Revision) error {
+	for some := range slices.Chunk(deleted, groupRecords) {
+		var batch []record
+		var changes []store.Change
+		for _, key := range some {
+			batch = append(batch, doneRecord(recordsQueue, key))
+			changes = append(changes, store.Change{Entry: store.Entry{Key: key, Revision: newest}, Deleted: true})
+		}
+		if _, err := r.journal.write(batch...); err != nil {
+			return err
+		}
+		r.Apply(changes...)
+	}
 	for some := range slices.Chunk(entries, 64) {
 		size := 0
 		var batch []record

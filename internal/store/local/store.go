@@ -67,6 +67,8 @@ type Options struct {
 // Store is a store.Store over one directory.
 type Store struct {
 	lock    *os.File
+	now     func() time.Time
+	logger  *slog.Logger
 	journal *journal
 	records *records
 	blobs   *blobs.Directory
@@ -91,7 +93,7 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &Store{byName: make(map[string]*queue)}
+	s := &Store{now: o.Now, logger: o.Logger, byName: make(map[string]*queue)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
@@ -135,6 +137,7 @@ func (s *Store) load(o Options) error {
 		s.queue(name).index.Add(items...)
 	}
 	journal.begin(s.records)
+	s.blobs.Damaged = s.keepBlob
 	return nil
 }
 

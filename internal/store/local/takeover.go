@@ -31,7 +31,7 @@ func (s *Store) takeOver(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("take over an earlier release's store: %w", err)
 	}
-	if err := s.records.restore(contents.Records, contents.Newest); err != nil {
+	if err := s.records.restore(contents.Records, nil, contents.Newest); err != nil {
 		return fmt.Errorf("take over records: %w", err)
 	}
 	events, err := s.takeOverEvents(contents.Groups)

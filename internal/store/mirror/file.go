@@ -49,6 +49,7 @@ type file struct {
 	size  int64 // of the whole file
 	live  int64 // of the steps of the present records
 	torn  bool  // a broken end was cut off
+	alien bool  // what was there before is no mirror
 }
 
 func checksum(value []byte) uint64 {
@@ -77,8 +78,9 @@ func (m *file) load() error {
 	r := bufio.NewReaderSize(m.f, 1<<20)
 	head := make([]byte, len(magic))
 	if _, err := io.ReadFull(r, head); err != nil || string(head) != magic {
-		if info.Size() >= int64(len(magic)) {
-			return errors.New("it is not a copy of records: remove it to begin a new one")
+		if info.Size() > 0 {
+			m.alien = true // a beginning is synced before anything follows it
+			return nil
 		}
 		return m.begin()
 	}
@@ -92,7 +94,8 @@ func (m *file) load() error {
 		m.size += stepHeader + int64(len(body))
 	}
 	if m.torn = m.size != info.Size(); m.torn {
-		if err := m.f.Truncate(m.size); err != nil {
+		// Synced, or a cut of the power could leave a new step before what was cut off.
+		if err := errors.Join(m.f.Truncate(m.size), m.f.Sync()); err != nil {
 			return err
 		}
 	}
@@ -110,8 +113,14 @@ func (m *file) begin() error {
 	if err == nil {
 		_, err = m.f.Seek(m.size, io.SeekStart)
 	}
+	if err == nil {
+		err = errors.Join(m.f.Sync(), syncDirectory(filepath.Dir(m.path)))
+	}
 	return err
 }
+
+// errAlien is a file whose beginning is not a mirror's.
+var errAlien = errors.New("it does not begin as a copy of records does")
 
 var errBroken = errors.New("broken step")
 
@@ -232,6 +241,43 @@ func (m *file) catchUp(now *snapshot) error {
 		return err
 	}
 	return m.f.Sync()
+}
+
+// lost lists what a store that was damaged has to get back to be as the mirror, or
+// later: records with their values, and those that had been deleted.
+func (m *file) lost(now *snapshot) (put []store.Entry, deleted []string, err error) {
+	wanted := make(map[string]store.Revision)
+	for key, was := range m.state.marks {
+		is, ok := now.entries[key]
+		if !ok || is.Revision < was.revision || is.Revision <= m.state.newest && (is.Revision != was.revision || checksum(is.Value) != was.sum) {
+			wanted[key] = was.revision
+		}
+	}
+	for key, is := range now.entries {
+		if _, ok := m.state.marks[key]; !ok && is.Revision <= m.state.newest {
+			deleted = append(deleted, key)
+		}
+	}
+	r := bufio.NewReaderSize(io.NewSectionReader(m.f, int64(len(magic)), m.size-int64(len(magic))), 1<<20)
+	for {
+		body, err := readStep(r)
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		if kind, e := split(body); kind == kindPut && wanted[e.Key] == e.Revision && e.Revision > 0 {
+			put = append(put, e)
+			delete(wanted, e.Key)
+		}
+	}
+	if len(wanted) > 0 {
+		return nil, nil, fmt.Errorf("%d records are not in their copy", len(wanted))
+	}
+	slices.Sort(deleted)
+	slices.SortFunc(put, func(a, b store.Entry) int { return cmp.Compare(a.Revision, b.Revision) })
+	return put, deleted, nil
 }
 
 // missing lists the records that the file does not have, the oldest first.

@@ -46,8 +46,22 @@ type Options struct {
 	// Before, if there is one, is shown the records of a store that is not behind,
 	// before any of them is copied. It may change them, to seal them, say.
 	Before func(ctx context.Context, records []store.Entry) error
+	// Engine, if there is one, is asked for damage, and has records put back that were
+	// lost with it.
+	Engine Engine
 	Logger *slog.Logger
 	Now    func() time.Time // nil means time.Now
+}
+
+// Engine is a store engine that knows when its files were damaged.
+type Engine interface {
+	// Damaged tells whether damage was found since the records were last settled.
+	Damaged() (bool, error)
+	// Restore puts records with the revisions that they have, deletes others, and has
+	// the next change take a revision after newest.
+	Restore(put []store.Entry, deleted []string, newest store.Revision) error
+	// Settle is told when the records agree with the mirror, and what was restored.
+	Settle(restored []string) error
 }
 
 // Mirror follows a store.
@@ -109,16 +123,17 @@ func (m *Mirror) open(ctx, following context.Context, o Options) (<-chan store.C
 	if err := errors.Join(err, unread); err != nil {
 		return changes, err
 	}
+	if m.file.alien {
+		// It is a copy only: that it is damaged keeps nobody from the records.
+		if err := m.setAside(o, errAlien); err != nil {
+			return changes, err
+		}
+	}
 	if m.file.torn {
 		m.logger.Warn("the end of the copy of the records is broken and was cut off", slog.String("path", o.Path))
 	}
-	if err := compare(&m.file.state, now); err != nil {
-		if !o.Accept {
-			return changes, err
-		}
-		if err := m.setAside(o, err); err != nil {
-			return changes, err
-		}
+	if err := m.settle(o, now); err != nil {
+		return changes, err
 	}
 	if o.Before != nil {
 		if err := before(ctx, o, now, changes); err != nil {
@@ -126,6 +141,45 @@ func (m *Mirror) open(ctx, following context.Context, o Options) (<-chan store.C
 		}
 	}
 	return changes, m.file.catchUp(now)
+}
+
+// settle compares. A store that is behind because its files were damaged gets back
+// what the mirror has; any other one is the operator's matter.
+func (m *Mirror) settle(o Options, now *snapshot) error {
+	behind := compare(&m.file.state, now)
+	if behind != nil && o.Accept {
+		return m.setAside(o, behind)
+	}
+	if o.Engine == nil {
+		return behind
+	}
+	damaged, err := o.Engine.Damaged()
+	if err != nil || !damaged {
+		return errors.Join(behind, err)
+	}
+	var restored []string
+	if behind != nil {
+		put, deleted, err := m.file.lost(now)
+		if err != nil {
+			return errors.Join(behind, err)
+		}
+		if err := o.Engine.Restore(put, deleted, m.file.state.newest); err != nil {
+			return errors.Join(behind, err)
+		}
+		for _, e := range put {
+			now.apply(store.Change{Entry: e})
+			restored = append(restored, e.Key)
+		}
+		for _, key := range deleted {
+			now.apply(store.Change{Entry: store.Entry{Key: key, Revision: m.file.state.newest}, Deleted: true})
+			restored = append(restored, key)
+		}
+		now.newest = max(now.newest, m.file.state.newest)
+		if err := compare(&m.file.state, now); err != nil {
+			return fmt.Errorf("after its records were restored: %w", err)
+		}
+	}
+	return o.Engine.Settle(restored)
 }
 
 // setAside keeps the old mirror under another name.
@@ -138,8 +192,7 @@ func (m *Mirror) setAside(o Options, reason error) error {
 	if err := errors.Join(m.file.close(), os.Rename(o.Path, aside)); err != nil {
 		return err
 	}
-	m.logger.Warn("a store that is behind was accepted; the copy of the earlier records was set aside",
-		slog.String("path", aside), slog.Any("reason", reason))
+	m.logger.Warn("the copy of the earlier records was set aside", slog.String("path", aside), slog.Any("reason", reason))
 	var err error
 	m.file, err = openFile(o.Path)
 	return err

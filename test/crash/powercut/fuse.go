@@ -13,7 +13,8 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 )
 
-// Mount has a disk appear at an empty directory; it needs root and /dev/fuse.
+// Mount has a disk appear at an empty directory; it needs root and /dev/fuse. A disk
+// that was cut has to be released before it is unmounted.
 func (d *Disk) Mount(at string) (unmount func() error, err error) {
 	forever := time.Hour
 	server, err := fs.Mount(at, &node{disk: d, inode: d.root}, &fs.Options{
@@ -32,7 +33,6 @@ func (d *Disk) Mount(at string) (unmount func() error, err error) {
 		return nil, fmt.Errorf("mount a disk: %w", err)
 	}
 	return func() error {
-		d.Release()
 		err := syscall.Unmount(at, 0)
 		for n := 0; errors.Is(err, syscall.EBUSY) && n < 100; n++ { // its last user may be dying
 			time.Sleep(10 * time.Millisecond)

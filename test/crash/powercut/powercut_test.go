@@ -27,6 +27,7 @@ func mount(t *testing.T, d *powercut.Disk) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		d.Release()
 		if err := unmount(); err != nil {
 			t.Error(err)
 		}
