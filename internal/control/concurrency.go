@@ -115,6 +115,16 @@ func (c *Control) provisionedView(f *lambda.Function, p lambda.ProvisionedConcur
 	return view
 }
 
+// shownProvisioned is provisionedView, but that a wish is shown as if nothing had
+// come of it until it has been in progress for as long as changes are.
+func (c *Control) shownProvisioned(f *lambda.Function, p lambda.ProvisionedConcurrency) ProvisionedView {
+	view := c.provisionedView(f, p)
+	if time.Since(p.LastModified) < c.settle {
+		view.Provisioning = Provisioning{Status: provisioningInProgress}
+	}
+	return view
+}
+
 // PutProvisionedConcurrency wants environments of a published version, or of an
 // alias's, to be ready.
 func (c *Control) PutProvisionedConcurrency(ctx context.Context, ref lambda.Ref, requested int) (ProvisionedView, error) {
@@ -244,7 +254,7 @@ func (c *Control) GetProvisionedConcurrency(_ context.Context, ref lambda.Ref) (
 	if !found {
 		return ProvisionedView{}, lambda.Errorf(codeProvisionedNotFound, "No Provisioned Concurrency Config found for this function")
 	}
-	return c.provisionedView(f, f.Configs.Provisioned[at]), nil
+	return c.shownProvisioned(f, f.Configs.Provisioned[at]), nil
 }
 
 // codeProvisionedNotFound is a modelled error of one operation.
@@ -280,7 +290,7 @@ func (c *Control) ListProvisionedConcurrency(_ context.Context, ref lambda.Ref, 
 	}
 	list, next, err := page(f.Configs.Provisioned, f.Name, in)
 	for _, p := range list {
-		views = append(views, c.provisionedView(f, p))
+		views = append(views, c.shownProvisioned(f, p))
 	}
 	return views, next, err
 }

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"thaw/internal/control"
@@ -174,4 +175,47 @@ func checkClaims(t *testing.T, s *server) {
 			}
 		}
 	}
+}
+
+// TestProvisioningSettles: however fast it is, it is shown in progress for as long as
+// changes are; the answer to a change tells what there was before.
+func TestProvisioningSettles(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := memory.New()
+		defer m.Close()
+		ready := control.Provisioning{Allocated: 5, Available: 5, Status: "READY"}
+		s := start(t, m.Metadata(), control.Options{Settle: settle, Provisioned: func(*lambda.Function, string) control.Provisioning { return ready }})
+		defer s.stop(t)
+		in := input("f")
+		in.Publish = true
+		create(t, s, in)
+		rest()
+		ref := lambda.Ref{Name: "f", Qualifier: "1"}
+		if _, err := s.PutProvisionedConcurrency(t.Context(), ref, 5); err != nil {
+			t.Fatal(err)
+		}
+		shown := func() (one, listed control.Provisioning) {
+			view, err := s.GetProvisionedConcurrency(t.Context(), ref)
+			if err != nil {
+				t.Fatal(err)
+			}
+			list, _, err := s.ListProvisionedConcurrency(t.Context(), lambda.Ref{Name: "f"}, control.PageInput{})
+			if err != nil || len(list) != 1 {
+				t.Fatalf("%+v, %v", list, err)
+			}
+			return view.Provisioning, list[0].Provisioning
+		}
+		time.Sleep(settle - 1)
+		if one, listed := shown(); one != (control.Provisioning{Status: "IN_PROGRESS"}) || listed != one {
+			t.Errorf("at first %+v, listed %+v", one, listed)
+		}
+		time.Sleep(1)
+		if one, listed := shown(); one != ready || listed != one {
+			t.Errorf("then %+v, listed %+v", one, listed)
+		}
+		again, err := s.PutProvisionedConcurrency(t.Context(), ref, 6)
+		if err != nil || again.Allocated != 5 || again.Status != "IN_PROGRESS" {
+			t.Errorf("changed: %+v, %v", again, err)
+		}
+	})
 }

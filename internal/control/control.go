@@ -101,6 +101,7 @@ type Control struct {
 	scope       lambda.Scope
 	quotas      Quotas
 	provisioned func(f *lambda.Function, qualifier string) Provisioning
+	settle      time.Duration
 	versionARN  func(runtime string) string
 	logger      *slog.Logger
 	meter       telemetry.Meter
@@ -135,7 +136,7 @@ func Open(ctx context.Context, o Options) (*Control, error) {
 	if o.RuntimeVersionARN == nil {
 		o.RuntimeVersionARN = func(runtime string) string { return runtimeVersionARN(o.Scope, runtime) }
 	}
-	c := &Control{catalog: o.Catalog, code: o.Code, objects: o.Objects, scope: o.Scope, quotas: o.Quotas, versionARN: o.RuntimeVersionARN, logger: o.Logger, provisioned: o.Provisioned, meter: o.Meter}
+	c := &Control{catalog: o.Catalog, code: o.Code, objects: o.Objects, scope: o.Scope, quotas: o.Quotas, versionARN: o.RuntimeVersionARN, logger: o.Logger, provisioned: o.Provisioned, settle: o.Settle, meter: o.Meter}
 	c.activation = startActivation(context.WithoutCancel(ctx), o)
 	c.collection = startCollection(context.WithoutCancel(ctx), o)
 	c.mappings = startSettling(context.WithoutCancel(ctx), o)
