@@ -42,7 +42,7 @@ const (
 	FullAccess = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`
 	// ReadOnly allows what changes nothing, and no invocation. Functions' code and
 	// environment variables are read by it.
-	ReadOnly = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["lambda:Get*","lambda:List*","logs:Describe*","logs:Get*","logs:List*","logs:FilterLogEvents","logs:StartLiveTail","iam:Get*","iam:List*"],"Resource":"*"}]}`
+	ReadOnly = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["lambda:Get*","lambda:List*","logs:Describe*","logs:Get*","logs:List*","logs:FilterLogEvents","logs:StartLiveTail","cloudwatch:Get*","cloudwatch:List*","sqs:GetQueueAttributes","sqs:GetQueueUrl","sqs:List*","iam:Get*","iam:List*"],"Resource":"*"}]}`
 )
 
 // maxUserPolicy bounds a policy of a user, in bytes, and maxUserPolicies how many
