@@ -78,7 +78,7 @@ func (s *server) openEvents(ctx context.Context) error {
 	s.invoker = invoke.New(invoke.Options{Catalog: s.catalog, Pools: s.pools, Scope: s.config.Scope, Meter: s.metrics})
 	var queues destination.Queues
 	if s.queues != nil {
-		queues = ownQueues{s.queues, s.config.Scope.Account}
+		queues = ownQueues{s.queues, s.roleID}
 	}
 	deliverer, err := s.deliverer(ctx, s.enqueueFor, queues)
 	if err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"net/http"
+	"strings"
 
 	apilambda "thaw/internal/api/lambda"
 	apisqs "thaw/internal/api/sqs"
@@ -49,12 +50,30 @@ func (s *server) withQueues(next http.Handler, api *apilambda.Handler, keys sigv
 // ownQueues is the built-in queues as deliveries of asynchronous invocations see them.
 type ownQueues struct {
 	*queue.Service
-	sender string // the ID of who sends
+	// roleID is the ID of a role.
+	roleID func(arn string) string
+}
+
+// senderTime is the form of the time in a sender's ID: milliseconds, without a dot.
+const senderTime = "20060102150405.000"
+
+// sender is the ID of the session that sends a message: the execution role's, for
+// this message alone, as recorded of the service.
+func (q ownQueues) sender(m destination.Message) string {
+	return q.roleID(m.Role) + ":awslambda_" + strings.Replace(m.At.UTC().Format(senderTime), ".", "", 1)
+}
+
+// roleID is the ID of a role, or the name of one that is not here.
+func (s *server) roleID(arn string) string {
+	if role, ok := s.guests.directory.ByARN(arn); ok {
+		return role.ID
+	}
+	return arn[strings.LastIndexByte(arn, '/')+1:]
 }
 
 // Send puts a message into a queue.
 func (q ownQueues) Send(ctx context.Context, m destination.Message) error {
-	out := queue.Outgoing{Body: m.Body, Trace: m.Trace, Sender: q.sender, ID: queue.NewID(m.At, m.Once)}
+	out := queue.Outgoing{Body: m.Body, Trace: m.Trace, Sender: q.sender(m), ID: queue.NewID(m.At, m.Once)}
 	for name, a := range m.Attributes {
 		if out.Attributes == nil {
 			out.Attributes = map[string]queue.Attribute{}

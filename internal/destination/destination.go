@@ -39,6 +39,7 @@ type Message struct {
 	Body       string
 	Attributes map[string]async.Attribute
 	Trace      string // the system attribute AWSTraceHeader; empty for none
+	Role       string // ARN of the execution role, which sends it
 	// Once and At are the same at every try: a message that waits already need not be
 	// sent again.
 	Once string

@@ -159,7 +159,7 @@ func TestOwn(t *testing.T) {
 	want := &fake{
 		queue: queueARN,
 		ids:   f.ids,
-		messages: []destination.Message{{Queue: queueARN, Body: `{"a":1}`, Attributes: deadLetter("").Attributes, Trace: traceHeader,
+		messages: []destination.Message{{Queue: queueARN, Body: `{"a":1}`, Attributes: deadLetter("").Attributes, Trace: traceHeader, Role: deadLetter("").Role,
 			Once: "DeadLetter " + eventID, At: deadLetter("").At}},
 		events:  []string{`g:live {"version":"1.0"} ` + traceHeader},
 		objects: []string{`bucket aws/lambda/async/f/2026/01/02/2026-01-02T03.04.05-` + eventID + ` application/json {"version":"1.0"}`},

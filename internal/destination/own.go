@@ -14,7 +14,7 @@ func (s *Sender) sendToOwnQueue(ctx context.Context, t target, d async.Delivery)
 	if err := checkSize(d, maxQueueMessage); err != nil {
 		return err
 	}
-	return s.options.Queues.Send(ctx, Message{Queue: t.arn, Body: string(d.Body), Attributes: d.Attributes, Trace: d.Trace,
+	return s.options.Queues.Send(ctx, Message{Queue: t.arn, Body: string(d.Body), Attributes: d.Attributes, Trace: d.Trace, Role: d.Role,
 		Once: string(d.Kind) + " " + d.ID, At: d.At})
 }
 
