@@ -99,10 +99,14 @@ const (
 
 func (s *Summary) encode() []byte {
 	var flags byte
-	for bit, set := range map[byte]bool{summaryReserved: s.Reserved != nil, summaryURLs: s.URLs, summaryUnfinished: s.Unfinished} {
-		if set {
-			flags |= bit
-		}
+	if s.Reserved != nil {
+		flags |= summaryReserved
+	}
+	if s.URLs {
+		flags |= summaryURLs
+	}
+	if s.Unfinished {
+		flags |= summaryUnfinished
 	}
 	b := []byte{flags}
 	b = binary.AppendUvarint(b, uint64(s.CodeSize))
