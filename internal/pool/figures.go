@@ -121,7 +121,7 @@ func (vp *versionPool) figures(peaks bool) (f VersionFigures, idle int) {
 	g := &vp.gauges
 	f = VersionFigures{
 		Version: vp.number, Running: g.running, Busy: g.busy,
-		Provisioned: vp.provision.target, Available: vp.provision.live,
+		Provisioned: vp.provision.target, Available: vp.provision.live + vp.provision.old,
 	}
 	if peaks {
 		f.Running, f.Busy = g.peakRunning, g.peakBusy

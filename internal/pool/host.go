@@ -58,13 +58,13 @@ func (h *host) next() *versionPool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(h.queue) == 0 {
+		h.hungry.Store(false) // and not before: what becomes free meanwhile is to be told
 		return nil
 	}
 	vp := h.queue[0]
 	h.queue[0] = nil
 	h.queue = h.queue[1:]
 	vp.turn.queued = false
-	h.hungry.Store(len(h.queue) > 0)
 	return vp
 }
 
@@ -77,7 +77,6 @@ func (h *host) waitOn(vp *versionPool) {
 	}
 	vp.turn.queued = true // since when stays
 	h.queue = slices.Insert(h.queue, 0, vp)
-	h.hungry.Store(true)
 }
 
 // serve gives places to pools in turn, each one at a time, until no pool wants

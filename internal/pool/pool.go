@@ -161,7 +161,8 @@ func (p *Pools) Acquire(ctx context.Context, function string, v *lambda.Version)
 }
 
 // TryAcquire is Acquire for events that can come again later: it waits for a
-// start, but not for room, and gives those who wait precedence.
+// start, but not for room, for want of which it answers ErrBusy, and gives those
+// who wait precedence.
 func (p *Pools) TryAcquire(ctx context.Context, function string, v *lambda.Version) (*Lease, error) {
 	return p.acquire(ctx, function, v, false)
 }
@@ -186,7 +187,9 @@ func (p *Pools) acquire(ctx context.Context, function string, v *lambda.Version,
 // ErrRetired is returned by Acquire for a version that was deleted meanwhile, and
 // ErrGone matches errors of Lease.Invoke that left the event to another
 // environment. After either, whoever has the event looks the version up again.
+// ErrBusy is returned by TryAcquire where Acquire would have waited for room.
 var (
+	ErrBusy    = errors.New("the host has no room now")
 	ErrRetired = errors.New("version is retired")
 	ErrGone    = environment.ErrGone
 )

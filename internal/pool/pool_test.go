@@ -21,14 +21,20 @@ import (
 type host struct {
 	t *testing.T
 
-	mu      sync.Mutex
-	made    []*env
-	alive   int
-	busy    int
-	maxBusy int
+	// lent and freed, if set, are told when an environment is taken and given back.
+	lent  func(e *env, idleSince time.Time)
+	freed func(e *env)
 
-	initTakes, runTakes, drainTakes, freezeTakes time.Duration
-	initErr                                      error
+	mu       sync.Mutex
+	made     []*env
+	maxAlive int
+	alive    int
+	busy     int
+	maxBusy  int
+
+	initTakes, runTakes, drainTakes, freezeTakes, endTakes time.Duration
+	initErr                                                error
+	unready                                                bool // what is made now fails its init
 }
 
 var errNoSandbox = errors.New("no sandbox to be had")
@@ -46,6 +52,7 @@ type env struct {
 	runs, freezes int
 	failNext      bool // the next invocation leaves it unusable
 	began         time.Time
+	idleSince     time.Time
 	lived         time.Duration // set when it ends
 }
 
@@ -55,6 +62,8 @@ func (h *host) new(_ context.Context, function string, v *lambda.Version, initTy
 	e := &env{host: h, number: len(h.made), function: function, version: v, initType: initType, began: time.Now()}
 	h.made = append(h.made, e)
 	h.alive++
+	h.maxAlive = max(h.maxAlive, h.alive)
+	e.dead = h.unready
 	return e, nil
 }
 
@@ -78,6 +87,9 @@ func (h *host) failStarts(err error) {
 
 func (e *env) Init(context.Context) error {
 	time.Sleep(e.host.initTakes)
+	e.mu.Lock()
+	e.idleSince = time.Now()
+	e.mu.Unlock()
 	e.host.mu.Lock()
 	defer e.host.mu.Unlock()
 	return e.host.initErr
@@ -90,15 +102,21 @@ func (e *env) Invoke(_ context.Context, inv lambda.Invocation, tail bool, w envi
 	}
 	e.busy, e.frozen = true, false
 	e.runs++
-	fail := e.failNext
+	fail, idleSince := e.failNext, e.idleSince
 	e.mu.Unlock()
+	if e.host.lent != nil {
+		e.host.lent(e, idleSince)
+	}
 	e.host.enter(+1)
 	time.Sleep(e.host.runTakes)
 	end := func() {
 		e.host.enter(-1)
 		e.mu.Lock()
-		e.busy = false
+		e.busy, e.idleSince = false, time.Now()
 		e.mu.Unlock()
+		if e.host.freed != nil {
+			e.host.freed(e)
+		}
 		w.Free(!fail)
 	}
 	if drain := e.host.drainTakes; drain > 0 {
@@ -155,11 +173,13 @@ func (e *env) Freeze() error {
 
 func (e *env) Shutdown(context.Context) error {
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	if e.down {
+		e.mu.Unlock()
 		return nil
 	}
 	e.down, e.lived = true, time.Since(e.began)
+	e.mu.Unlock()
+	time.Sleep(e.host.endTakes)
 	e.host.mu.Lock()
 	e.host.alive--
 	e.host.mu.Unlock()

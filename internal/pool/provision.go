@@ -15,12 +15,15 @@ const (
 	// maxPreparing bounds the environments that are provisioned at one time: those
 	// of invocations, for which somebody waits, are started beside them.
 	maxPreparing = 2
-	// tendInterval is how often provisioned environments are looked after.
+	// tendInterval is how often provisioned environments are looked after at least.
 	tendInterval = time.Second
 	// An environment that cannot be provisioned is tried again after retryFirst, then
 	// after twice as long each time, up to retryMost.
 	retryFirst = time.Second
 	retryMost  = time.Minute
+	// roomTries is how many tries in vain to find room on the host, one each second,
+	// are a failure. What is busy now may be free then.
+	roomTries = 60
 )
 
 // Status of a provisioned concurrency configuration, as the service has it.
@@ -50,7 +53,8 @@ type provision struct {
 	target   int
 	ready    []*member // idle, the most recently used is last
 	draining int
-	live     int // those that are ready or in use, without those to be replaced
+	live     int // those that are ready or in use, without those that are too old
+	old      int // those that serve until their successors do
 	making   int // being made, or about to be
 	begun    int // of these, those that have a place on the host
 	failures int // rounds, since the last success
@@ -152,11 +156,12 @@ func (vp *versionPool) provisioning(before, share int) Provisioning {
 	defer vp.mu.Unlock()
 	pr := &vp.provision
 	part := func(n int) int { return min(max(n-before, 0), share) }
-	out := Provisioning{Allocated: part(pr.live + pr.begun), Available: part(pr.live), Status: ProvisioningInProgress}
+	out := Provisioning{Allocated: part(pr.live + pr.old + pr.begun), Available: part(pr.live + pr.old), Status: ProvisioningInProgress}
 	switch {
 	case pr.target < before+share: // the change has not arrived yet
 	case out.Available >= share || pr.settled && pr.failures == 0:
 		out.Status = ProvisioningReady
+	case pr.reason == reasonHost && pr.failures < roomTries: // still
 	case pr.failures > 0:
 		out.Status, out.Reason = ProvisioningFailed, pr.reason
 	}
@@ -210,33 +215,41 @@ func (vp *versionPool) tend() {
 	if pr.target == 0 {
 		return
 	}
+	next := min(tendInterval, vp.pools.lead()/2)
 	if pr.timer == nil {
-		pr.timer = time.AfterFunc(tendInterval, vp.tend)
+		pr.timer = time.AfterFunc(next, vp.tend)
 		return
 	}
-	pr.timer.Reset(tendInterval)
+	pr.timer.Reset(next)
 }
 
 // keepsProvisioned tells whether a free provisioned environment is of use any
 // more. The mutex is held.
 func (vp *versionPool) keepsProvisioned(m *member) bool {
 	pr := &vp.provision
-	if m.counted && pr.live > pr.target || !m.counted && pr.live >= pr.target {
+	if m.counted && pr.live > pr.target || !m.counted && pr.live+pr.old > pr.target {
 		return false
 	}
 	return m.env.Ready()
 }
 
 // outgrow has a member replaced that will soon be too old. It is in service until
-// its successor is. The mutex is held.
+// its successor is; where there is no room for both, until its end. The mutex is
+// held.
 func (vp *versionPool) outgrow(m *member, now time.Time) {
-	if m.counted && !now.Before(m.expires.Add(-vp.pools.lead())) {
+	if m.counted && !now.Before(m.expires.Add(-vp.pools.lead())) && vp.pools.host.hasPlace() {
 		vp.forgo(m)
+		m.old = true
+		vp.provision.old++
 	}
 }
 
 // forgo no longer counts on a member. The mutex is held.
 func (vp *versionPool) forgo(m *member) {
+	if m.old {
+		m.old = false
+		vp.provision.old--
+	}
 	if !m.counted {
 		return
 	}
@@ -284,6 +297,9 @@ func (vp *versionPool) failed(err error) {
 	}
 	if now := time.Now(); !now.Before(pr.retry) {
 		pr.retry = now.Add(min(retryFirst<<min(pr.failures, 10), retryMost))
+		if pr.reason == reasonHost {
+			pr.retry = now.Add(retryFirst)
+		}
 		pr.failures++
 		vp.pools.opts.Logger.Warn("provision environment", "function", vp.fn.name, "version", vp.number, "failures", pr.failures, "error", err)
 	}
@@ -319,6 +335,13 @@ func (vp *versionPool) begun(n int) {
 	vp.mu.Lock()
 	defer vp.mu.Unlock()
 	vp.provision.begun += n
+}
+
+// hasPlace tells whether one more environment may exist at nobody's cost.
+func (h *host) hasPlace() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.environments < h.limit
 }
 
 // claim takes a place, if need be of an idle environment, which it waits for.

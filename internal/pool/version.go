@@ -48,6 +48,7 @@ type member struct {
 	version     *lambda.Version
 	provisioned bool
 	counted     bool // with provision.live
+	old         bool // counted with provision.old
 	lent        bool // it is held by a lease
 	frozen      bool
 	since       time.Time     // when it became idle

@@ -77,6 +77,9 @@ func (vp *versionPool) wait(ctx context.Context, w *waiter, patient bool) (*memb
 			return nil, fmt.Errorf("no environment of %s within %v", vp.fn.name, maxWait)
 		case <-full.C:
 			if vp.refuse(w, patient) {
+				if !patient {
+					return nil, ErrBusy
+				}
 				return nil, throttle(hostFull)
 			}
 			full.Reset(lookAgain)
