@@ -28,6 +28,7 @@ type office struct {
 	*iam.Directory
 	keyring *iam.Keyring
 	vault   *vault.Vault
+	dir     string // of the keyring
 	access  *iam.Access
 }
 
@@ -42,8 +43,8 @@ func newOffice(t *testing.T, allowed ...string) *office {
 		c.Close()
 		engine.Close()
 	})
-	o := &office{T: t, Directory: iam.NewDirectory(c, scope), vault: newVault(t)}
-	o.keyring = open(t, t.TempDir(), o.vault)
+	o := &office{T: t, Directory: iam.NewDirectory(c, scope), vault: newVault(t), dir: t.TempDir()}
+	o.keyring = open(t, o.dir, o.vault)
 	o.access = o.newAccess(allowed...)
 	return o
 }

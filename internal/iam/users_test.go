@@ -3,6 +3,7 @@ package iam_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -115,6 +116,67 @@ func TestFileWithoutUsers(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestFileOfPolicies: a file of before users had more than policies gives nobody more
+// than it did, and is written anew.
+func TestFileOfPolicies(t *testing.T) {
+	dir, v := t.TempDir(), newVault(t)
+	file := `{"version":3,"keys":[{"id":"AKIAOLD","secret":"s","user":"administrator"},{"id":"AKIACI","secret":"s","user":"ci"},{"id":"AKIAANN","secret":"s","user":"ann"}],` +
+		`"users":[{"name":"ci","policies":[{"name":"p","document":"{\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"lambda:ListFunctions\",\"Resource\":\"*\"}]}"}]}]}`
+	if err := os.WriteFile(filepath.Join(dir, iam.FileName), []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		ring := open(t, dir, v)
+		if got := ring.Users(); len(got) != 1 || got[0].Name != "ci" || len(got[0].Policies) != 1 {
+			t.Errorf("users %v", got)
+		}
+		a, err := iam.NewAccess(iam.AccessOptions{Keyring: ring, Scope: scope})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for id, want := range map[string]string{"AKIACI": "", "AKIAANN": lambda.CodeAccessDenied} {
+			c, err := a.Caller(id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := code(a.Authorise(c, iam.Question{Action: "lambda:ListFunctions", Resource: "*"})); got != want {
+				t.Errorf("%s: %q, want %q", id, got, want)
+			}
+		}
+		written, err := os.ReadFile(filepath.Join(dir, iam.FileName))
+		if err != nil || !strings.Contains(string(written), `"version": 4`) {
+			t.Errorf("the file is %s, %v", written, err)
+		}
+	}
+}
+
+// TestUsersOfTheAPIAreKept: what is kept of a user is there after a restart, and
+// survives the operator's verbs.
+func TestUsersOfTheAPIAreKept(t *testing.T) {
+	o := newOffice(t)
+	o.WithUsers(o.keyring)
+	made, err := o.CreateUser(iam.User{Name: "ann", Path: "/x/", Tags: map[string]string{"k": "v"}})
+	o.do("create", "", err)
+	o.do("attach", "", o.AttachToUser("ann", "arn:aws:iam::aws:policy/AWSLambda_ReadOnlyAccess"))
+	o.do("put", "", o.PutUserPolicy("ann", iam.NamedPolicy{Name: "p", Document: listing}))
+	o.do("remove", "", o.DeleteUserPolicy("ann", "p"))
+	ring := open(t, o.dir, o.vault)
+	want := made
+	want.AttachedPolicyARNs = []string{"arn:aws:iam::aws:policy/AWSLambda_ReadOnlyAccess"}
+	if diff := cmp.Diff([]iam.User{want}, ring.Users()); diff != "" {
+		t.Errorf("after a restart (-want +got):\n%s", diff)
+	}
+	for range 999 {
+		_, err = o.CreateKey("ann")
+		if err != nil {
+			break
+		}
+	}
+	o.do("many keys", iam.CodeLimitExceeded, err)
+	o.do("a long policy", iam.CodeLimitExceeded, o.PutUserPolicy("ann", iam.NamedPolicy{Name: "q", Document: listing + strings.Repeat(" ", 2048)}))
+	o.do("nobody", iam.CodeNoSuchEntity, o.TagUser("bob", nil, nil))
 }
 
 // TestLimitsOfSessions: a session's own policy grants nothing, and takes away.
