@@ -80,7 +80,15 @@ func (s *server) openEvents(ctx context.Context) error {
 	if s.queues != nil {
 		queues = ownQueues{s.queues, s.roleID}
 	}
-	deliverer, err := s.deliverer(ctx, s.enqueueFor, queues)
+	opened := make(chan struct{}) // a delivery of an earlier run may be made while s.events is set
+	deliverer, err := s.deliverer(ctx, func(ctx context.Context, e destination.Event) error {
+		select {
+		case <-opened:
+			return s.enqueueFor(ctx, e)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}, queues)
 	if err != nil {
 		return err
 	}
@@ -93,6 +101,7 @@ func (s *server) openEvents(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	close(opened)
 	s.onClose(func(context.Context) error {
 		ended, cancel := context.WithCancel(context.Background())
 		cancel() // drain has waited
