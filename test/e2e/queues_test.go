@@ -259,3 +259,47 @@ func TestFunctionsUseQueues(t *testing.T) {
 		t.Errorf("received inside: %+v", got)
 	}
 }
+
+// TestPoliciesOfQueues: a user without policies may do what the queue's own says, and
+// nothing else.
+func TestPoliciesOfQueues(t *testing.T) {
+	s := start(t)
+	c := s.queueClient()
+	u := makeQueue(t, c, "shared", nil)
+	var key struct{ AccessKeyID, SecretAccessKey string }
+	out, err := exec.Command(s.program, "keys", "add", "--user", "ci", "--json", "--data", s.dir).Output()
+	if err == nil {
+		err = json.Unmarshal(out, &key)
+	}
+	if err != nil || key.AccessKeyID == "" {
+		t.Fatalf("%v: %s", err, out)
+	}
+	user := (&server{address: s.address, accessID: key.AccessKeyID, secret: key.SecretAccessKey}).queueClient()
+	send := func() error {
+		_, err := user.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: u, MessageBody: aws.String("from ci")})
+		return err
+	}
+	const text = "User: arn:aws:iam::000000000000:user/ci is not authorized to perform: sqs:SendMessage on resource: arn:aws:sqs:us-east-1:000000000000:shared"
+	if err := send(); err == nil || !strings.Contains(err.Error(), "AccessDenied") || !strings.Contains(err.Error(), text) {
+		t.Errorf("without a policy: %v", err)
+	}
+	policy := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::000000000000:user/ci"},"Action":"SQS:SendMessage","Resource":"arn:aws:sqs:us-east-1:000000000000:shared"}]}`
+	if _, err := c.SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: u, Attributes: map[string]string{"Policy": policy}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := send(); err != nil {
+		t.Errorf("with the queue's policy: %v", err)
+	}
+	if _, err := user.PurgeQueue(t.Context(), &sqs.PurgeQueueInput{QueueUrl: u}); err == nil || !strings.Contains(err.Error(), "AccessDenied") {
+		t.Errorf("what the policy does not say: %v", err)
+	}
+	_, err = c.AddPermission(t.Context(), &sqs.AddPermissionInput{QueueUrl: u, Label: aws.String("l"), AWSAccountIds: []string{"111111111111"}, Actions: []string{"ReceiveMessage", "DeleteMessage"}})
+	if err != nil {
+		t.Errorf("a permission for an account: %v", err)
+	}
+	_, err = c.SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: u, Attributes: map[string]string{"Policy": `{"Statement":[{"Effect":"Perhaps"}]}`}})
+	var bad *types.InvalidAttributeValue
+	if !errors.As(err, &bad) {
+		t.Errorf("a policy that cannot be read: %v", err)
+	}
+}
