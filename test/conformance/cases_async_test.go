@@ -19,7 +19,7 @@ func asyncCases() []derived {
 			r.destination(nil, m{"raise_error": 1})
 		}},
 		{suite: destinations, name: name("maxeventage"), limit: 2 * time.Minute, steps: tooOld},
-		{suite: destinations, name: "TestLambdaDestinationEventbridge::test_invoke_lambda_eventbridge", bus: true, steps: eventBus},
+		{suite: destinations, name: "TestLambdaDestinationEventbridge::test_invoke_lambda_eventbridge", steps: eventBus},
 		{suite: "lambda_integration_sqs", name: "test_sqs_queue_as_lambda_dead_letter_queue", hurried: true, steps: deadLetter},
 		{suite: behaviour, name: "TestLambdaConcurrency::test_reserved_concurrency", steps: reservedNothing},
 		{suite: behaviour, name: "TestLambdaVersions::test_async_invoke_queue_upon_function_update", limit: time.Minute, steps: updatedMeanwhile},
@@ -126,7 +126,8 @@ func tooOld(r *run) {
 func reservedNothing(r *run) {
 	arn, url := r.queue("queue-" + r.fn)
 	r.call("", "CreateFunction", r.usual(m{"Timeout": 20}))
-	r.set("fn", r.settle(r.fn))
+	r.settle(r.fn)
+	r.call("fn", "GetFunctionConfiguration", m{"FunctionName": r.fn, "Qualifier": "$LATEST"})
 	r.call("put_reserved", "PutFunctionConcurrency", m{"FunctionName": r.fn, "ReservedConcurrentExecutions": 0})
 	r.invoke("exc_no_cap_requestresponse", nil)
 	r.call("put_event_invoke_conf", "PutFunctionEventInvokeConfig", m{
@@ -189,43 +190,25 @@ func (r *run) ran(count int) []string {
 	}
 }
 
-// eventBus has events that succeed and fail, told to a bus, and from there to a
-// queue.
+// eventBus has events that succeed and fail, told to a bus.
 func eventBus(r *run) {
 	const code = "def handler(event, context):\n    result = {'hello': 'world', 'test': 'abc', 'val': 5}\n    if event['mode'] == 'failure':\n" +
 		"        raise Exception(\"intentional failure!\")\n    return result | {'success': True}\n"
-	own := r.site
-	at := func(service, operation string, input m) m {
-		r.site = r.sites.bus
-		defer func() { r.site = own }()
-		return r.other(service, operation, input)
-	}
-	name := "bus-" + r.fn
-	bus := fmt.Sprint(at("events", "CreateEventBus", m{"Name": name})["EventBusArn"])
-	url := at("sqs", "CreateQueue", m{"QueueName": "queue-" + r.fn})["QueueUrl"]
-	at("events", "PutRule", m{"Name": "rule", "EventBusName": name, "EventPattern": `{"source":["lambda"]}`})
-	at("events", "PutTargets", m{"Rule": "rule", "EventBusName": name, "Targets": []any{m{"Id": "queue", "Arn": queueARN("queue-" + r.fn)}}})
+	bus := "arn:aws:events:" + region + ":" + account + ":event-bus/bus-" + r.fn
 	r.bind("<input-fn-name>", r.fn)
-	r.bind("<event-bus-name>", name)
+	r.bind("<event-bus-name>", "bus-"+r.fn)
 	r.create("", m{"Code": m{"ZipFile": pack("index.py", code)}})
 	r.call("", "PutFunctionEventInvokeConfig", m{
 		"FunctionName": r.fn, "MaximumRetryAttempts": 0,
 		"DestinationConfig": m{"OnSuccess": m{"Destination": bus}, "OnFailure": m{"Destination": bus}},
 	})
-	for _, mode := range []string{"success", "failure"} {
+	for i, mode := range []string{"success", "failure"} {
 		r.event(m{"mode": mode})
 		for begin := newWait(r.limit); ; begin.pause(r, "an event of the bus") {
-			list := messages(at("sqs", "ReceiveMessage", m{"QueueUrl": url, "WaitTimeSeconds": 0}))
-			if len(list) == 0 {
-				continue
+			if event, ok := r.sites.bus.about([]any{bus, r.arn("$LATEST")}, i); ok {
+				r.set("lambda_destination_event_bus_"+mode, event)
+				break
 			}
-			var event any
-			if err := json.Unmarshal([]byte(fmt.Sprint(list[0].(m)["Body"])), &event); err != nil {
-				r.stopf("%v", err)
-			}
-			r.set("lambda_destination_event_bus_"+mode, event)
-			at("sqs", "DeleteMessage", m{"QueueUrl": url, "ReceiptHandle": list[0].(m)["ReceiptHandle"]})
-			break
 		}
 	}
 }

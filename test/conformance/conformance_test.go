@@ -29,8 +29,6 @@ type derived struct {
 	alone bool
 	// hurried says that it waits for tries that the service makes minutes apart.
 	hurried bool
-	// bus says that it needs an EventBridge.
-	bus bool
 	// limit is how long it may wait for something; 0 is settleLimit.
 	limit time.Duration
 }
@@ -186,7 +184,8 @@ func (d derived) param() string {
 }
 
 // runAll runs those that need the account for themselves first, and then the
-// others, several at a time. The outcomes are in the order of the cases.
+// others, several at a time, those that may wait for longest first. The outcomes
+// are in the order of the cases.
 func runAll(t *testing.T, driver *driver, sites *sites, cases []derived) []outcome {
 	outcomes := make([]outcome, len(cases))
 	queue := make(chan int)
@@ -203,8 +202,13 @@ func runAll(t *testing.T, driver *driver, sites *sites, cases []derived) []outco
 			}
 		})
 	}
-	for i, d := range cases {
-		if !d.alone {
+	order := make([]int, len(cases))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(cases[b].limit, cases[a].limit) })
+	for _, i := range order {
+		if !cases[i].alone {
 			queue <- i
 		}
 	}

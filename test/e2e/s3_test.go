@@ -85,7 +85,7 @@ print(key["AccessKeyId"], key["SecretAccessKey"])`, s.address)
 
 // serves starts a server that fetches from the store, with a secret in the shared
 // credentials file.
-func (o *objectStore) serves(t *testing.T, secret string) *server {
+func (o *objectStore) serves(t *testing.T, secret string, flags ...string) *server {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "credentials")
 	content := fmt.Sprintf("[default]\naws_access_key_id = %s\naws_secret_access_key = %s\n", o.key, secret)
@@ -93,7 +93,7 @@ func (o *objectStore) serves(t *testing.T, secret string) *server {
 		t.Fatal(err)
 	}
 	t.Setenv(credentialsFile, file)
-	return start(t, "--s3-endpoint", o.address)
+	return start(t, append([]string{"--s3-endpoint", o.address}, flags...)...)
 }
 
 // TestS3 deploys from an object store with boto3: functions, layers, versions of
