@@ -190,7 +190,7 @@ func TestGetMetricData(t *testing.T) {
 			slices.Reverse(wantA)
 			slices.Reverse(wantB)
 		}
-		values, pages := map[string][]float64{}, 0
+		values, status, pages := map[string][]float64{}, map[string]types.StatusCode{}, 0
 		for p := sdk.NewGetMetricDataPaginator(s.client, in); p.HasMorePages(); pages++ {
 			out := ok[*sdk.GetMetricDataOutput](t)(p.NextPage(t.Context()))
 			n := 0
@@ -200,9 +200,10 @@ func TestGetMetricData(t *testing.T) {
 				if len(r.Timestamps) != len(r.Values) {
 					t.Errorf("%d times of %d values", len(r.Timestamps), len(r.Values))
 				}
-				if more := len(values[*r.Id]) < map[string]int{"a": 7, "b": 7}[*r.Id]; (r.StatusCode == types.StatusCodePartialData) != more {
+				if whole := len(values[*r.Id]) == map[string]int{"a": 7, "b": 7}[*r.Id]; whole != (r.StatusCode == types.StatusCodeComplete) && *r.Id != "none" {
 					t.Errorf("%s after %v: %s", *r.Id, values[*r.Id], r.StatusCode)
 				}
+				status[*r.Id] = r.StatusCode
 				if want := map[string]string{"a": "Invocations", "none": "Throttles", "b": "the longest"}[*r.Id]; *r.Label != want {
 					t.Errorf("label %q, want %q", *r.Label, want)
 				}
@@ -210,6 +211,9 @@ func TestGetMetricData(t *testing.T) {
 			if n > 3 {
 				t.Errorf("a page has %d values", n)
 			}
+		}
+		if status["none"] != types.StatusCodeComplete {
+			t.Errorf("what has no values is %s at last", status["none"])
 		}
 		delete(values, "none") // seen, and empty
 		if diff := cmp.Diff(map[string][]float64{"a": wantA, "b": wantB}, values); diff != "" || pages != 5 {
@@ -265,7 +269,7 @@ func TestGetMetricDataRefuses(t *testing.T) {
 	}
 	var token *types.InvalidNextToken
 	_, err := s.client.GetMetricData(t.Context(), &sdk.GetMetricDataInput{
-		StartTime: &at, EndTime: aws.Time(at.Add(time.Hour)), NextToken: aws.String("MS4w"), MetricDataQueries: []types.MetricDataQuery{query("a", "Errors", "Sum")},
+		StartTime: &at, EndTime: aws.Time(at.Add(time.Hour)), NextToken: aws.String("MS4wLjA"), MetricDataQueries: []types.MetricDataQuery{query("a", "Errors", "Sum")},
 	})
 	if !errors.As(err, &token) {
 		t.Errorf("a token of another request: %v", err)
