@@ -31,8 +31,9 @@ type Metadata interface {
 	// Delete removes the key if its revision is still expect.
 	Delete(ctx context.Context, key string, expect Revision) error
 	// Watch delivers every entry whose key starts with prefix as it is now, then a
-	// Change with Synced set, then each change in order, until ctx ends; then the
-	// channel is closed. A watcher that is slow misses no last state of any key.
+	// Change with Synced set, then each change in the order of revisions, until ctx
+	// ends; then the channel is closed. A watcher that is slow misses no last state of
+	// any key: who has seen a change after Synced has seen all that is before it.
 	Watch(ctx context.Context, prefix string) (<-chan Change, error)
 	// Newest is the revision of the last write or deletion of any key. Every one
 	// of them takes one revision, and none is given twice.

@@ -25,6 +25,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"thaw/internal/store"
@@ -69,6 +70,8 @@ type Mirror struct {
 	logger *slog.Logger
 	cancel context.CancelFunc
 	done   sync.WaitGroup
+	// written is a revision.
+	written atomic.Uint64
 
 	// What follows is the goroutine's.
 	file      *file
@@ -140,7 +143,9 @@ func (m *Mirror) open(ctx, following context.Context, o Options) (<-chan store.C
 			return changes, err
 		}
 	}
-	return changes, m.file.catchUp(now)
+	err = m.file.catchUp(now)
+	m.written.Store(uint64(m.file.state.newest))
+	return changes, err
 }
 
 // settle compares. A store that is behind because its files were damaged gets back
@@ -275,11 +280,15 @@ func (m *Mirror) take(c store.Change) {
 		m.logger.Error("the copy of the records is not kept up", slog.Any("error", err))
 	}
 	m.failed = err != nil
+	m.written.Store(uint64(m.file.state.newest))
 	if m.ended = m.lateBytes > maxLateBytes || len(m.late) > maxLate; m.ended {
 		m.late = nil
 		m.logger.Error("too many changes wait for the copy of the records: it ends here, until the next start")
 	}
 }
+
+// Newest is the revision up to which the file is written.
+func (m *Mirror) Newest() store.Revision { return store.Revision(m.written.Load()) }
 
 // Close ends the watch and leaves the file synced.
 func (m *Mirror) Close() error {

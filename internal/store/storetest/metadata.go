@@ -301,12 +301,17 @@ func testSlowWatcher(t *testing.T, m store.Metadata) {
 		}
 	}
 	seen := make(map[string]store.Revision)
+	var newest store.Revision
 	for missing := keys; missing > 0; {
 		c := next(t, ctx, watch)
 		if c.Revision <= seen[c.Key] {
 			t.Fatalf("%s: revision %d after %d", c.Key, c.Revision, seen[c.Key])
 		}
 		seen[c.Key] = c.Revision
+		if c.Revision < newest {
+			t.Fatalf("revision %d comes after %d", c.Revision, newest)
+		}
+		newest = c.Revision
 		if c.Revision == last[c.Key] {
 			missing--
 		}

@@ -156,7 +156,7 @@ func (t *Table) admit(ctx context.Context, key string, expect store.Revision) er
 func (t *Table) publish(c store.Change) {
 	for w := range t.watchers {
 		if strings.HasPrefix(c.Key, w.prefix) {
-			w.add(c)
+			w.add(c, false)
 		}
 	}
 }
@@ -175,16 +175,19 @@ func (t *Table) Watch(ctx context.Context, prefix string) (<-chan store.Change, 
 		prefix:  prefix,
 		out:     make(chan store.Change),
 		wake:    make(chan struct{}, 1),
-		pending: make(map[string]store.Change),
+		pending: make(map[string]state),
 	}
-	for key, e := range t.entries {
+	var keys []string
+	for key := range t.entries {
 		if strings.HasPrefix(key, prefix) {
-			w.add(store.Change{Entry: e})
+			keys = append(keys, key)
 		}
 	}
-	slices.Sort(w.order)
-	w.order = append(w.order, "")
-	w.pending[""] = store.Change{Synced: true}
+	slices.Sort(keys)
+	for _, key := range keys {
+		w.add(store.Change{Entry: t.entries[key]}, true)
+	}
+	w.add(store.Change{Synced: true}, true)
 	t.watchers[w] = struct{}{}
 	t.pumps.Go(func() {
 		w.pump(ctx, t.ctx)
@@ -195,24 +198,45 @@ func (t *Table) Watch(ctx context.Context, prefix string) (<-chan store.Change, 
 	return w.out, nil
 }
 
-// watcher keeps what one reader has yet to see: the newest state of each key,
-// so that it holds at most one change a key however slow the reader is.
+// watcher keeps what one reader has yet to see: the newest state of each key, so that
+// it holds at most one change a key however slow the reader is. After the initial
+// state, changes come in the order of their revisions: who has seen one has seen, of
+// every key, all up to it.
 type watcher struct {
 	prefix string
 	out    chan store.Change
 	wake   chan struct{}
 
 	mu      sync.Mutex
-	order   []string // keys of pending, the oldest change first; "" is Synced
-	pending map[string]store.Change
+	order   []slot // the oldest change first; those that are not pending any more are passed over
+	pending map[string]state
+	last    uint64 // slot
 }
 
-func (w *watcher) add(c store.Change) {
+// slot is a place in the order. The key "" is Synced.
+type slot struct {
+	key    string
+	number uint64
+}
+
+type state struct {
+	change  store.Change
+	number  uint64
+	initial bool // comes before Synced, and stays there
+}
+
+func (w *watcher) add(c store.Change, initial bool) {
 	w.mu.Lock()
-	if _, ok := w.pending[c.Key]; !ok {
-		w.order = append(w.order, c.Key)
+	if old, ok := w.pending[c.Key]; ok && old.initial {
+		w.pending[c.Key] = state{c, old.number, true}
+	} else {
+		w.last++
+		w.pending[c.Key] = state{c, w.last, initial}
+		w.order = append(w.order, slot{c.Key, w.last})
+		if len(w.order) > 2*len(w.pending)+64 {
+			w.order = slices.DeleteFunc(w.order, func(s slot) bool { return w.pending[s.key].number != s.number })
+		}
 	}
-	w.pending[c.Key] = c
 	w.mu.Unlock()
 	select {
 	case w.wake <- struct{}{}:
@@ -223,14 +247,15 @@ func (w *watcher) add(c store.Change) {
 func (w *watcher) next() (store.Change, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.order) == 0 {
-		return store.Change{}, false
+	for len(w.order) > 0 {
+		s := w.order[0]
+		w.order = w.order[1:]
+		if p, ok := w.pending[s.key]; ok && p.number == s.number {
+			delete(w.pending, s.key)
+			return p.change, true
+		}
 	}
-	key := w.order[0]
-	w.order = w.order[1:]
-	c := w.pending[key]
-	delete(w.pending, key)
-	return c, true
+	return store.Change{}, false
 }
 
 func (w *watcher) pump(ctx, closed context.Context) {
