@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -152,6 +153,9 @@ whichever of his keys signs. --policy and --read-only give the user a policy, as
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !userName.MatchString(user) {
 				return usageError("--user %q: a name has up to 64 letters, digits and characters of +=,.@_-", user)
+			}
+			if strings.EqualFold(user, iam.Administrator) && user != iam.Administrator {
+				return usageError("--user %q: names differ in more than their case, and there is the user %s", user, iam.Administrator)
 			}
 			granted, err := grant.read(user)
 			if err != nil {

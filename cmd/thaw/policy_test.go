@@ -54,6 +54,7 @@ func TestPoliciesOfUsers(t *testing.T) {
 		{"policy put --user administrator --read-only", exitUsage, "", "may do everything"},
 		{"policy put --user ci " + broken, exitLocal, "", "Statement is missing"},
 		{"policy put --user ci " + named, exitLocal, "", `statement 1: Resource f must be in ARN format or "*"`},
+		{"keys add --user Administrator", exitUsage, "", "names differ in more than their case"},
 		{"keys add --user new", exitOK, "export AWS_ACCESS_KEY_ID", "may do nothing yet"},
 		{"keys add --user ci", exitOK, "export AWS_ACCESS_KEY_ID", ""},
 		{"keys add --user new --policy " + file, exitOK, "export AWS_ACCESS_KEY_ID", ""},
