@@ -217,9 +217,13 @@ func (h *host) isEnding() bool {
 }
 
 // yields tells whether a pool has to give the place of a free environment,
-// although it has use for it, to the pool whose turn it is: if it has more than
-// one environment more than that, or if that has had none for some time.
+// although it has use for it, to the pool whose turn it is: if the host is full,
+// and it has more than one environment more than that, or that has had none for
+// some time.
 func (h *host) yields(vp *versionPool, patience time.Duration) bool {
+	if !h.full() {
+		return false
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(h.queue) == 0 || h.queue[0] == vp {

@@ -360,6 +360,7 @@ func (vp *versionPool) put(m *member, reusable bool) {
 		vp.freezeFirst(m)
 	}
 	m.drain(false)
+	fresh := m.reuse.uses == 0
 	now := time.Now()
 	if !reusable || !vp.keeps(m, now) {
 		vp.forgo(m)
@@ -374,7 +375,7 @@ func (vp *versionPool) put(m *member, reusable bool) {
 	} else {
 		vp.startSuccessor(m, now)
 	}
-	if len(vp.waiters) > 0 && !m.provisioned && host.hungry.Load() && host.yields(vp, vp.pools.opts.HostWait/2) {
+	if len(vp.waiters) > 0 && !m.provisioned && !fresh && host.hungry.Load() && host.yields(vp, vp.pools.opts.HostWait/2) {
 		vp.mu.Unlock()
 		if host.give(m) {
 			vp.startMissing()
