@@ -71,6 +71,10 @@ func Open(ctx context.Context, o Options) (*Metadata, error) {
 	return m, nil
 }
 
+// ahead is how many changes are unsealed before the watcher takes them: while he works
+// on one, others are.
+const ahead = 32
+
 // maxCheckers bounds how many records are unsealed at a time when a store is opened.
 const maxCheckers = 8
 
@@ -172,7 +176,7 @@ func (m *Metadata) Watch(ctx context.Context, prefix string) (<-chan store.Chang
 		cancel()
 		return nil, err
 	}
-	out := make(chan store.Change)
+	out := make(chan store.Change, ahead)
 	go func() {
 		defer close(out)
 		defer func() {
