@@ -16,6 +16,7 @@ import (
 
 	apilambda "thaw/internal/api/lambda"
 	"thaw/internal/api/monitoring"
+	"thaw/internal/catalog"
 	"thaw/internal/pool"
 	"thaw/internal/sigv4"
 	"thaw/internal/telemetry"
@@ -99,46 +100,58 @@ func (s *server) openGauges(ctx context.Context) error {
 	return nil
 }
 
-// sample measures the gauges of what was in use. What was idle has no value, as with
-// the service.
+// sample measures the gauges of the time up to at.
 func (s *server) sample(at time.Time) {
-	peaks := s.pools.Peaks()
-	measure := func(metric telemetry.Metric, function, qualifier string, value float64) {
-		s.metrics.Measure(telemetry.Measure{Metric: metric, Function: function, Qualifier: qualifier, Value: value, At: at})
-	}
+	gauges{at, s.metrics, s.catalog.Function}.measure(s.pools.Peaks())
+}
+
+// gauges measures figures of the pool.
+type gauges struct {
+	at    time.Time
+	meter telemetry.Meter
+	find  func(function string) (catalog.Record, bool)
+}
+
+func (g gauges) one(metric telemetry.Metric, function, qualifier string, value float64) {
+	g.meter.Measure(telemetry.Measure{Metric: metric, Function: function, Qualifier: qualifier, Value: value, At: g.at})
+}
+
+// measure takes the peaks of a time. What was idle has no value, as with the service.
+func (g gauges) measure(peaks pool.Figures) {
 	if peaks.Running > 0 {
-		measure(telemetry.MetricConcurrentExecutions, "", "", float64(peaks.Running))
-		measure(telemetry.MetricUnreservedExecutions, "", "", float64(peaks.Unreserved))
+		g.one(telemetry.MetricConcurrentExecutions, "", "", float64(peaks.Running))
+		g.one(telemetry.MetricUnreservedExecutions, "", "", float64(peaks.Unreserved))
 	}
 	if peaks.Claimed > 0 {
-		measure(telemetry.MetricClaimedAccountConcurrency, "", "", float64(peaks.Claimed))
+		g.one(telemetry.MetricClaimedAccountConcurrency, "", "", float64(peaks.Claimed))
 	}
 	busy := 0
 	for _, f := range peaks.Functions {
 		if f.Running > 0 {
-			measure(telemetry.MetricConcurrentExecutions, f.Function, "", float64(f.Running))
+			g.one(telemetry.MetricConcurrentExecutions, f.Function, "", float64(f.Running))
 		}
-		busy += s.sampleProvisioned(f, measure)
+		busy += g.provisioned(f)
 	}
 	if busy > 0 {
-		measure(telemetry.MetricProvisionedExecutions, "", "", float64(busy))
+		g.one(telemetry.MetricProvisionedExecutions, "", "", float64(busy))
 	}
 }
 
-// sampleProvisioned measures what is in use of the provisioned concurrency of each
-// version or alias that has some, and returns it for all.
-func (s *server) sampleProvisioned(f pool.FunctionFigures, measure func(telemetry.Metric, string, string, float64)) (busy int) {
+// provisioned measures what was in use of the provisioned concurrency of each version
+// or alias that has some, and returns it for all.
+func (g gauges) provisioned(f pool.FunctionFigures) (busy int) {
 	byVersion := map[string]pool.VersionFigures{}
 	for _, v := range f.Versions {
-		if v.Provisioned > 0 || v.Busy > 0 {
+		if v.Busy > 0 {
 			byVersion[v.Version] = v
 			busy += v.Busy
 		}
 	}
-	if len(byVersion) == 0 {
-		return 0
+	record, ok := catalog.Record{}, false
+	if busy > 0 {
+		g.one(telemetry.MetricProvisionedExecutions, f.Function, "", float64(busy))
+		record, ok = g.find(f.Function)
 	}
-	record, ok := s.catalog.Function(f.Function)
 	if !ok {
 		return busy
 	}
@@ -147,15 +160,13 @@ func (s *server) sampleProvisioned(f pool.FunctionFigures, measure func(telemetr
 		if a := record.Function.Alias(p.Qualifier); a != nil {
 			version = a.Version
 		}
-		v, ok := byVersion[version]
-		if !ok || v.Available == 0 {
+		v := byVersion[version]
+		if v.Busy == 0 {
 			continue
 		}
-		measure(telemetry.MetricProvisionedExecutions, f.Function, p.Qualifier, float64(v.Busy))
-		measure(telemetry.MetricProvisionedUtilization, f.Function, p.Qualifier, float64(v.Busy)/float64(v.Available))
-	}
-	if busy > 0 {
-		measure(telemetry.MetricProvisionedExecutions, f.Function, "", float64(busy))
+		g.one(telemetry.MetricProvisionedExecutions, f.Function, p.Qualifier, float64(v.Busy))
+		// There may be fewer by now than were in use.
+		g.one(telemetry.MetricProvisionedUtilization, f.Function, p.Qualifier, float64(v.Busy)/float64(max(v.Available, v.Busy)))
 	}
 	return busy
 }
@@ -183,7 +194,7 @@ func (s *server) serveMetrics(api *apilambda.Handler) http.Handler {
 	version := readBuild().Version
 	shown := exposition.New(exposition.Options{Totals: s.metrics.Totals, Requests: s.requests, Logger: s.logger, Samples: func(show func(exposition.Sample)) {
 		show(exposition.Sample{Gauge: familyBuild, Labels: []string{version}, Value: 1})
-		s.gauges(show)
+		s.figures(show)
 	}})
 	s.exposition = shown
 	verified := api.Verified(shown)
@@ -268,8 +279,8 @@ var (
 	familyBusy        = &exposition.Gauge{Name: "thaw_function_provisioned_concurrent_executions", Help: "Of these, those in which an invocation runs.", Labels: []string{"function", "version"}}
 )
 
-// gauges are the figures of the server as they stand.
-func (s *server) gauges(show func(exposition.Sample)) {
+// figures are those of the server as they stand.
+func (s *server) figures(show func(exposition.Sample)) {
 	figures := s.pools.Figures()
 	one := func(g *exposition.Gauge, value int, labels ...string) {
 		show(exposition.Sample{Gauge: g, Labels: labels, Value: float64(value)})
