@@ -4,12 +4,14 @@
 //
 // Vocabulary: a record is an aggregate (a function with its versions, a layer
 // with its) with the revision under which it is stored. The read model is the
-// newest known record of each name, in memory.
+// newest known record of each name, in memory: of functions, which may be many and
+// have many versions, as it is stored until it is first used. What is asked of all
+// of them at once is in their summaries (Listed).
 //
 // Life cycle: Open follows the store's watch and returns when all that was
 // stored is in the read model; Close ends the watch and waits for its goroutines.
 //
-// Concurrency: reads take no lock. What is read is shared and never changes:
+// Concurrency: reads take no lock, but the first one of a function. What is read is shared and never changes:
 // whoever wants to change a record copies it. One mutex for each kind of record
 // orders the changes of the read model, which come from the watch and from this
 // catalog's own writes; a change that is older than what the model holds is
