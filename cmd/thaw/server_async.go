@@ -16,6 +16,7 @@ import (
 	"thaw/internal/destination"
 	"thaw/internal/invoke"
 	"thaw/internal/lambda"
+	"thaw/internal/pool"
 	"thaw/internal/store"
 	"thaw/internal/telemetry/trace"
 )
@@ -138,12 +139,16 @@ const headroom = 10
 
 func (a attempts) Invoke(ctx context.Context, e *async.Event) (lambda.Result, error) {
 	if f := a.functionNamed(e.Function); f != nil && f.Reserved == nil && a.crowded() {
-		return lambda.Result{}, &lambda.Error{Code: lambda.CodeTooManyRequests, Message: "Rate Exceeded.", Reason: "ConcurrentInvocationLimitExceeded"}
+		return lambda.Result{}, async.ErrBusy
 	}
-	return a.invoker.Invoke(ctx, invoke.Request{
+	result, err := a.invoker.Invoke(ctx, invoke.Request{
 		Ref: lambda.Ref{Name: e.Function, Qualifier: e.Qualifier}, RequestID: e.RequestID, Payload: e.Payload,
 		ContentType: "application/json", ClientContext: e.ClientContext, Trace: e.Trace, Event: true,
 	})
+	if errors.Is(err, pool.ErrBusy) {
+		err = async.ErrBusy
+	}
+	return result, err
 }
 
 // crowded tells whether the last tenth of the account's concurrency is begun.

@@ -16,12 +16,9 @@ import (
 type consumer struct {
 	queue store.Queue
 	// work does one event to the end of its lease: it is acked, given back, or left.
-	// It tells whether the partition has refused it.
-	work  func(ctx context.Context, l store.Leased) (refused bool)
-	hands int // events at one time
-	// spare tells how many more may begin at this moment, if that is less than hands
-	// allow; nil is no such limit.
-	spare  func() int
+	// After busy the consumer gives it back.
+	work   func(ctx context.Context, l store.Leased) reply
+	hands  int // events at one time
 	random func() float64
 	logger *slog.Logger
 
@@ -45,8 +42,6 @@ const (
 	maxLease = 32
 	// maxBytes bounds the bodies in hand, save for those of one lease.
 	maxBytes = 64 << 20
-	// spareWait is how long one waits for room that is not the queue's to give.
-	spareWait = 100 * time.Millisecond
 	// brokenWait is how long one waits after an error of the store.
 	brokenWait = time.Second
 	// heldFor is for how long a partition is held that waits for one of its own to
@@ -56,7 +51,7 @@ const (
 	manyLanes = 1024
 )
 
-func newConsumer(queue store.Queue, hands int, work func(context.Context, store.Leased) bool, logger *slog.Logger) *consumer {
+func newConsumer(queue store.Queue, hands int, work func(context.Context, store.Leased) reply, logger *slog.Logger) *consumer {
 	return &consumer{
 		queue: queue, work: work, hands: hands, random: rand.Float64, logger: logger, lease: maxLease,
 		lanes: map[string]*lane{}, held: map[string]struct{}{}, ended: make(chan struct{}),
@@ -66,16 +61,19 @@ func newConsumer(queue store.Queue, hands int, work func(context.Context, store.
 // consume leases until ctx ends. The events get a context that does not end.
 func (c *consumer) consume(ctx context.Context) {
 	for ctx.Err() == nil {
-		room, wait := c.room()
+		room, ended := c.room()
 		if room == 0 {
-			c.pause(ctx, wait)
+			select {
+			case <-ended:
+			case <-ctx.Done():
+			}
 			continue
 		}
 		leased, err := c.queue.Lease(ctx, min(room, c.lease), visibility)
 		if err != nil {
 			if ctx.Err() == nil {
 				c.logger.LogAttrs(ctx, slog.LevelError, "events cannot be read", slog.Any("error", err))
-				c.pause(ctx, brokenWait)
+				sleep(ctx, brokenWait)
 			}
 			continue
 		}
@@ -89,39 +87,22 @@ func (c *consumer) consume(ctx context.Context) {
 	}
 }
 
-// room is how many may be leased now, and if none, how long to wait at most until
-// one of those in hand has ended.
-func (c *consumer) room() (n int, wait time.Duration) {
+// room is how many may be leased now, and what is closed when one of those in
+// hand has ended.
+func (c *consumer) room() (n int, ended <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.bytes >= maxBytes {
-		return 0, 0
+		return 0, c.ended
 	}
-	n = c.hands - c.running
-	if c.spare != nil {
-		n = min(n, c.spare())
-		wait = spareWait
-	}
-	return max(n, 0), wait
+	return c.hands - c.running, c.ended
 }
 
-// pause waits for the end of one in hand, for a time unless that is zero, or ctx.
-func (c *consumer) pause(ctx context.Context, wait time.Duration) {
-	c.mu.Lock()
-	ended := c.ended
-	full := c.running >= c.hands || c.bytes >= maxBytes
-	c.mu.Unlock()
-	var late <-chan time.Time
-	if wait > 0 {
-		timer := time.NewTimer(wait)
-		defer timer.Stop()
-		late = timer.C
-	} else if !full { // one has ended between the look and now
-		return
-	}
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
 	select {
-	case <-ended:
-	case <-late:
+	case <-timer.C:
 	case <-ctx.Done():
 	}
 }
@@ -132,13 +113,12 @@ func (c *consumer) begin(ctx context.Context, l store.Leased) bool {
 	now := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	way := c.lane(l.Partition)
-	ok, again := way.admits(now)
+	way := c.lane(l.Partition, now)
 	// Nobody takes so much that others find no hand free: each leaves a third of what
 	// it has itself.
 	fair := way.running <= 3*(c.hands-c.running-1)
-	if !ok || !fair {
-		c.giveBack(ctx, l, again)
+	if !c.admit(l.Partition, way, now, fair) {
+		c.giveBack(ctx, l)
 		return false
 	}
 	way.begin()
@@ -147,40 +127,50 @@ func (c *consumer) begin(ctx context.Context, l store.Leased) bool {
 	ctx = context.WithoutCancel(ctx)
 	c.working.Go(func() {
 		prolonging := c.prolong(ctx, l)
-		refused := c.work(ctx, l)
+		answer := c.work(ctx, l)
 		prolonging()
-		c.end(l, refused)
+		c.end(ctx, l, answer)
 	})
 	return true
 }
 
 // lane finds or makes one; the caller holds mu.
-func (c *consumer) lane(partition string) *lane {
+func (c *consumer) lane(partition string, now time.Time) *lane {
 	way := c.lanes[partition]
 	if way == nil {
 		if len(c.lanes) >= manyLanes {
-			now := time.Now()
 			for name, l := range c.lanes {
 				if l.plain(now) {
 					delete(c.lanes, name)
 				}
 			}
 		}
-		way = &lane{}
+		way = newLane(now)
 		c.lanes[partition] = way
 	}
 	return way
 }
 
-// giveBack returns an event at once and has the queue hold its partition until a
-// time, or, if that is zero, until one has ended. The caller holds mu.
-func (c *consumer) giveBack(ctx context.Context, l store.Leased, until time.Time) {
-	if until.IsZero() {
-		until = time.Now().Add(heldFor)
-		c.held[l.Partition] = struct{}{}
+// admit tells whether one more of a partition may begin; if not, the queue passes
+// the partition over until that may be so. The caller holds mu.
+func (c *consumer) admit(partition string, way *lane, now time.Time, fair bool) bool {
+	until, shut := now.Add(heldFor), false
+	if fair {
+		var ok bool
+		if ok, until, shut = way.admits(now); ok {
+			return true
+		}
 	}
-	c.queue.Hold(l.Partition, until)
-	// To the time at which it was due, so that it keeps its place.
+	if !shut { // then the end of one in hand changes it
+		c.held[partition] = struct{}{}
+	}
+	c.queue.Hold(partition, until)
+	return false
+}
+
+// giveBack returns an event as it was: to the time at which it was due, so that it
+// keeps its place.
+func (c *consumer) giveBack(ctx context.Context, l store.Leased) {
 	if err := c.queue.Extend(ctx, l, l.Due); err != nil && !errors.Is(err, store.ErrConflict) {
 		c.logger.LogAttrs(ctx, slog.LevelWarn, "event not given back: its lease will run out", slog.String("event", l.ID), slog.Any("error", err))
 	}
@@ -213,12 +203,12 @@ func (c *consumer) prolong(ctx context.Context, l store.Leased) (stop func()) {
 }
 
 // end frees the hand, and those who wait for one.
-func (c *consumer) end(l store.Leased, refused bool) {
+func (c *consumer) end(ctx context.Context, l store.Leased, answer reply) {
 	now := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	way := c.lanes[l.Partition]
-	way.end(refused, now, c.hands, c.random())
+	way.end(answer, now, c.random())
 	c.running--
 	c.bytes -= len(l.Body)
 	for partition := range c.held {
@@ -228,7 +218,10 @@ func (c *consumer) end(l store.Leased, refused bool) {
 	if now.Before(way.shut) {
 		c.queue.Hold(l.Partition, way.shut)
 	}
-	if way.running == 0 && way.limit == 0 {
+	if answer == busy {
+		c.giveBack(ctx, l)
+	}
+	if way.plain(now) {
 		delete(c.lanes, l.Partition)
 	}
 	close(c.ended)

@@ -11,15 +11,15 @@ import (
 )
 
 // deliver makes one try of a delivery and does what follows from it.
-func (e *Engine) deliver(ctx context.Context, l store.Leased) (refused bool) {
+func (e *Engine) deliver(ctx context.Context, l store.Leased) reply {
 	d, tries, err := decodeDelivery(l.Body)
 	if err != nil {
 		e.leave(ctx, e.opts.Deliveries, l, err)
-		return false
+		return taken
 	}
 	err = e.opts.Deliverer.Deliver(ctx, d)
 	if e.left() && err != nil {
-		return false
+		return taken
 	}
 	tries++
 	again := e.account(ctx, &d, tries, err)
@@ -33,7 +33,10 @@ func (e *Engine) deliver(ctx context.Context, l store.Leased) (refused bool) {
 		}
 		return e.opts.Deliveries.RetryAt(ctx, l, body, again)
 	})
-	return err != nil && !errors.Is(err, ErrUndeliverable)
+	if err != nil && !errors.Is(err, ErrUndeliverable) {
+		return refused
+	}
+	return taken
 }
 
 // account counts and logs what became of a try, and tells when there will be

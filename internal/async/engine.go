@@ -21,10 +21,14 @@ const (
 )
 
 // Invoker runs an event once. An error is a *lambda.Error where the function did
-// not run and the caller of a synchronous invocation would have been told so.
+// not run and the caller of a synchronous invocation would have been told so; one
+// that matches ErrBusy is no attempt.
 type Invoker interface {
 	Invoke(ctx context.Context, e *Event) (lambda.Result, error)
 }
+
+// ErrBusy is that there is no room now for one that can wait.
+var ErrBusy = errors.New("there is no room for an event now")
 
 // Options configures an Engine.
 type Options struct {
@@ -38,9 +42,6 @@ type Options struct {
 	// Concurrency bounds the events that run at one time; 0 means the account's
 	// default.
 	Concurrency int
-	// Spare tells how many more invocations the account admits at this moment without
-	// keeping synchronous ones from their share; nil is no such limit.
-	Spare func() int
 	// Delays are those before retries after function errors; none means
 	// DefaultDelays.
 	Delays []time.Duration
@@ -93,7 +94,7 @@ func Open(o Options) (*Engine, error) {
 	}
 	e := &Engine{opts: o, began: time.Now(), abandoned: make(chan struct{})}
 	e.events = newConsumer(o.Events, o.Concurrency, e.run, o.Logger)
-	e.events.spare, e.events.random = o.Spare, o.Random
+	e.events.random = o.Random
 	e.deliveries = newConsumer(o.Deliveries, deliveryHands, e.deliver, o.Logger)
 	e.deliveries.random = o.Random
 	ctx, cancel := context.WithCancel(context.Background())

@@ -321,24 +321,72 @@ func TestNarrowLane(t *testing.T) {
 	})
 }
 
-// TestSpare: while the account has no room to spare, nothing is tried.
-func TestSpare(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t)
-		var spare atomic.Int64
-		s.opts.Spare = func() int { return int(spare.Load()) }
-		s.open()
-		s.enqueue(async.Event{})
+// TestLanesGrow: as many run as it takes, and not more.
+func TestLanesGrow(t *testing.T) {
+	for name, c := range map[string]struct {
+		events int
+		run    func(cpu chan struct{})
+		within time.Duration
+		most   int64
+	}{
+		"waiting": {500, func(chan struct{}) { time.Sleep(time.Second) }, 3 * time.Second, 500},
+		"working": {5000, func(cpu chan struct{}) {
+			cpu <- struct{}{}
+			time.Sleep(time.Millisecond)
+			<-cpu
+		}, 2600 * time.Millisecond, 64},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newStage(t)
+				cpu := make(chan struct{}, 2)
+				var running, most atomic.Int64
+				s.invoke = func(e *async.Event) (lambda.Result, error) {
+					most.Store(max(most.Load(), running.Add(1)))
+					defer running.Add(-1)
+					c.run(cpu)
+					return succeed(e)
+				}
+				s.open()
+				began := time.Now()
+				for range c.events {
+					s.enqueue(async.Event{})
+				}
+				for s.left() > 0 {
+					rest(100 * time.Millisecond)
+				}
+				if took := time.Since(began); took > c.within || most.Load() > c.most {
+					t.Errorf("took %v, %d at one time", took, most.Load())
+				}
+				s.close(t.Context())
+			})
+		})
+	}
+}
+
+// TestBusy: while there is no room, nothing is counted against an event, and it is
+// run soon after there is some.
+func TestBusy(t *testing.T) {
+	onStage(t, func(t *testing.T, s *stage) {
+		var room atomic.Bool
+		s.invoke = func(e *async.Event) (lambda.Result, error) {
+			if !room.Load() {
+				return lambda.Result{}, fmt.Errorf("full: %w", async.ErrBusy)
+			}
+			return succeed(e)
+		}
+		for range 100 {
+			s.enqueue(async.Event{})
+		}
 		rest(time.Hour)
-		if len(s.attempts) != 0 {
-			t.Error("tried without room")
+		if n := len(s.attempts); n > 2000 || s.measured[telemetry.MetricAsyncEventAge] != 0 {
+			t.Errorf("asked %d times in an hour; measured %v", n, s.measured)
 		}
-		spare.Store(1)
-		rest(time.Second)
-		if len(s.attempts) != 1 {
-			t.Error("not tried with room")
+		room.Store(true)
+		rest(10 * time.Second)
+		if s.left() != 0 {
+			t.Errorf("%d left", s.left())
 		}
-		s.close(t.Context())
 	})
 }
 

@@ -17,11 +17,11 @@ import (
 const unreadableFor = time.Hour
 
 // run makes one attempt of an event and does what follows from it.
-func (e *Engine) run(ctx context.Context, l store.Leased) (refused bool) {
+func (e *Engine) run(ctx context.Context, l store.Leased) reply {
 	ev, p, err := decodeEvent(l.Body)
 	if err != nil {
 		e.leave(ctx, e.opts.Events, l, err)
-		return false
+		return taken
 	}
 	f := e.opts.Function(ev.Function)
 	policy := e.policy(f, ev.Qualifier)
@@ -31,23 +31,30 @@ func (e *Engine) run(ctx context.Context, l store.Leased) (refused bool) {
 	switch {
 	case f == nil:
 		e.settle(ctx, l, &ev, &p, Step{})
-		return false
+		return taken
 	case f.Reserved != nil && *f.Reserved == 0:
 		p.Outcome, p.LastError = nil, ""
 		e.settle(ctx, l, &ev, &p, Step{Condition: ConditionReserved})
-		return false
+		return taken
 	case policy.Expired(history(), e.now()):
 		e.settle(ctx, l, &ev, &p, Step{Condition: ConditionAge})
-		return false
+		return taken
 	}
-	e.measure(telemetry.MetricAsyncEventAge, &ev, float64(e.now().Sub(ev.EnqueuedAt).Milliseconds()))
+	age := e.now().Sub(ev.EnqueuedAt)
 	result, err := e.opts.Invoker.Invoke(ctx, &ev)
-	if e.left() {
-		return false // the end of the server may have been the end of this attempt
+	switch {
+	case e.left():
+		return taken // the end of the server may have been the end of this attempt
+	case errors.Is(err, ErrBusy):
+		return busy
 	}
+	e.measure(telemetry.MetricAsyncEventAge, &ev, float64(age.Milliseconds()))
 	ended := p.note(&result, err)
 	e.settle(ctx, l, &ev, &p, Decide(policy, history(), ended, e.now(), e.opts.Random()))
-	return ended == Refused
+	if ended == Refused {
+		return refused
+	}
+	return taken
 }
 
 func (e *Engine) left() bool {

@@ -32,7 +32,8 @@ type Request struct {
 	LogTail bool
 	// DryRun checks everything and runs nothing.
 	DryRun bool
-	// Event tells that it can come again later: it waits for no room on the host.
+	// Event tells that it can come again later: it waits for no room on the host, but
+	// is answered with pool.ErrBusy.
 	Event bool
 }
 
