@@ -30,6 +30,14 @@
 // one is durable. In the limit program's place is the same engine with a sync of the
 // disk for each event.
 //
+// many.functions200.c64 is 64 callers of 200 different functions of 128 MB in turn.
+// In the limit program's place is the same server with 64 callers of one of them.
+//
+// drain.engine and drain.go are how many asynchronous events a second are worked
+// off: by the engine over a store on the disk with a function that takes no time,
+// and by the whole server with the one in Go, while 64 callers enqueue them;
+// accepted_rps is how many of these are answered with 202.
+//
 // overload is a server that may have 16 environments, with a function that takes
 // 50 ms: an open loop asks ten times for what that can do. Latencies count from when
 // a request was due. admitted_p50_us and _p99_us stand beside those of a quarter of
@@ -134,6 +142,16 @@ func (c config) run(ctx context.Context) error {
 			return err
 		}
 		results = append(results, enqueued...)
+		several, err := c.many(ctx, only, fs, sides)
+		if err != nil {
+			return err
+		}
+		results = append(results, several...)
+		drained, err := c.drains(ctx, only, fs, sides)
+		if err != nil {
+			return err
+		}
+		results = append(results, drained...)
 		overloaded, err := c.overload(ctx, only)
 		if err != nil {
 			return err

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -151,16 +149,8 @@ func recovery(after *arrivals, before time.Duration) time.Duration {
 // refusals is the 99th percentile of how long answers with 429 took by the
 // server's own clock: the upper bound of its bucket.
 func (s *thawSide) refusals(ctx context.Context) (time.Duration, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.address+"/metrics", nil)
+	text, err := s.metrics(ctx)
 	if err != nil {
-		return 0, err
-	}
-	answer, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return 0, err
-	}
-	text, err := io.ReadAll(answer.Body)
-	if err := errors.Join(err, answer.Body.Close()); err != nil {
 		return 0, err
 	}
 	type bucket struct {
@@ -168,8 +158,8 @@ func (s *thawSide) refusals(ctx context.Context) (time.Duration, error) {
 		count float64
 	}
 	var buckets []bucket
-	for line := range bytes.Lines(text) {
-		labels, value, ok := strings.Cut(string(bytes.TrimSpace(line)), "} ")
+	for line := range strings.Lines(text) {
+		labels, value, ok := strings.Cut(strings.TrimSpace(line), "} ")
 		rest, is := strings.CutPrefix(labels, "thaw_request_duration_seconds_bucket{")
 		if !ok || !is || !strings.Contains(rest, `code="429"`) {
 			continue

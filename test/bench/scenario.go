@@ -79,12 +79,17 @@ func repeat(ctx context.Context, p plan, sides [2]side, f function, n int, sampl
 
 // slice adds one slice's calls to a sample.
 func (s *sample) slice(l load, t target, d time.Duration) error {
+	return s.measure(t, func() ([]time.Duration, error) { return l.run(t.request, d) })
+}
+
+// measure adds what a run has shown.
+func (s *sample) measure(t target, run func() ([]time.Duration, error)) error {
 	before, err := treeCPU(t.pid)
 	if err != nil {
 		return err
 	}
 	begin := time.Now()
-	took, err := l.run(t.request, d)
+	took, err := run()
 	s.elapsed += time.Since(begin)
 	if err != nil {
 		return err

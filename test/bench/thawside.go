@@ -6,7 +6,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -47,6 +49,10 @@ func newThawSide(ctx context.Context, binary, work, runtimes string, flags ...st
 		s.close()
 		return nil, err
 	}
+	if err := s.announced(ctx); err != nil {
+		s.close()
+		return nil, err
+	}
 	if s.keys, err = readKeys(ctx, binary, s.data); err != nil {
 		s.close()
 		return nil, err
@@ -74,6 +80,20 @@ func startThaw(binary, work, runtimes string, flags ...string) (*thawSide, error
 		return nil, fmt.Errorf("start the server: %w", err)
 	}
 	return &thawSide{server: server, binary: binary, data: data, address: address, deployed: map[string]bool{}}, nil
+}
+
+// announced waits until a server that listens has told where it is, which it does next.
+func (s *thawSide) announced(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	for {
+		if _, err := os.Stat(filepath.Join(s.data, "server.json")); err == nil {
+			return nil
+		}
+		if err := pause(ctx, time.Millisecond); err != nil {
+			return fmt.Errorf("server does not tell where it is: %w", err)
+		}
+	}
 }
 
 // readKeys asks the program for the key that the server has made.
@@ -172,14 +192,17 @@ func (s *thawSide) target(ctx context.Context, f function) (target, error) {
 	return target{address: s.address, request: request, pid: s.server.cmd.Process.Pid}, nil
 }
 
-// signed is a whole request, head and body.
-func (s *thawSide) signed(ctx context.Context, method, path, body string) ([]byte, error) {
+// signed is a whole request, head and body; fields are names and values of the header.
+func (s *thawSide) signed(ctx context.Context, method, path, body string, fields ...string) ([]byte, error) {
 	r, err := http.NewRequestWithContext(ctx, method, "http://"+s.address+path, strings.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
 	if body != "" {
 		r.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i < len(fields); i += 2 {
+		r.Header.Set(fields[i], fields[i+1])
 	}
 	sum := sha256.Sum256([]byte(body))
 	if err := v4.NewSigner().SignHTTP(ctx, s.keys, r, hex.EncodeToString(sum[:]), "lambda", region, time.Now()); err != nil {
@@ -190,6 +213,20 @@ func (s *thawSide) signed(ctx context.Context, method, path, body string) ([]byt
 		return nil, err
 	}
 	return buf.Bytes(), nil
+}
+
+// metrics is what the server shows to Prometheus.
+func (s *thawSide) metrics(ctx context.Context) (string, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.address+"/metrics", nil)
+	if err != nil {
+		return "", err
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return "", err
+	}
+	text, err := io.ReadAll(answer.Body)
+	return string(text), errors.Join(err, answer.Body.Close())
 }
 
 // forget removes what the server has stored.
