@@ -45,11 +45,15 @@ var _ store.Blobs = (*Directory)(nil)
 // Open makes the directory if it is missing and clears unfinished writes.
 func Open(root string) (*Directory, error) {
 	d := &Directory{root: root, tmp: filepath.Join(root, "tmp")}
-	if err := os.RemoveAll(d.tmp); err != nil {
-		return nil, fmt.Errorf("clear unfinished blobs: %w", err)
-	}
 	if err := os.MkdirAll(d.tmp, 0o700); err != nil {
 		return nil, fmt.Errorf("make blob directory: %w", err)
+	}
+	unfinished, err := os.ReadDir(d.tmp)
+	for _, e := range unfinished {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(d.tmp, e.Name())))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("clear unfinished blobs: %w", err)
 	}
 	if err := errors.Join(syncDirectory(root), syncDirectory(filepath.Dir(root))); err != nil {
 		return nil, fmt.Errorf("make blob directory: %w", err)

@@ -79,15 +79,25 @@ type call struct {
 
 func (c *call) isPurge() bool { return c.records[0].op == opPurge }
 
-// close ends the goroutine and leaves the files no longer than they need to be.
+// close ends the goroutine and leaves the files no longer than they need to be, save
+// the spare segment: the next life may find a disk that is full.
 func (j *journal) close() error {
 	close(j.done)
 	j.ended.Wait()
-	err := j.endSegment()
+	var err error
 	if j.spare != nil {
-		err = errors.Join(err, j.spare.Close(), remove(j.spare.Name()))
+		err = j.endSegment()
+	} // else its room is all there is
+	return errors.Join(err, j.marked.Sync(), j.closeFiles())
+}
+
+func (j *journal) closeFiles() (err error) {
+	for _, f := range []*os.File{j.active, j.spare, j.marked} {
+		if f != nil {
+			err = errors.Join(err, f.Close())
+		}
 	}
-	return errors.Join(err, j.marked.Sync(), j.marked.Close())
+	return err
 }
 
 // write makes the records durable, all or none, and returns the number of their

@@ -41,7 +41,7 @@ func openJournal(o Options) (*journal, map[string]map[string]liveEvent, error) {
 	}
 	l := &loader{journal: j, live: make(map[string]map[string]liveEvent), names: make(map[string]string)}
 	if err := l.load(); err != nil {
-		return nil, nil, errors.Join(err, j.closeMark())
+		return nil, nil, errors.Join(err, j.closeFiles())
 	}
 	return j, l.live, nil
 }
@@ -50,13 +50,6 @@ func openJournal(o Options) (*journal, map[string]map[string]liveEvent, error) {
 func (j *journal) begin(r *records) {
 	j.table = r
 	j.ended.Go(j.run)
-}
-
-func (j *journal) closeMark() error {
-	if j.marked == nil {
-		return nil
-	}
-	return j.marked.Close()
 }
 
 // name is a path within the store's directory.
@@ -78,6 +71,7 @@ type loader struct {
 	found []damage.Finding
 
 	last, puts uint64 // of the last group read
+	whole      bool   // the last segment has its room, and nothing behind its last group
 }
 
 func (l *loader) load() error {
@@ -112,15 +106,30 @@ func (l *loader) load() error {
 			return err
 		}
 	}
+	// A segment is begun when all before it is on the disk: its name is a mark too.
+	if n := len(numbers); n > 0 && numbers[n-1] > l.mark.last+1 && l.last < numbers[n-1]-1 {
+		l.mark.last, l.mark.puts = numbers[n-1]-1, l.puts+maxEvents // how many is not known
+	}
 	if l.last < l.mark.last {
+		l.whole = false
 		if err := l.missing(l.last+1, l.mark.last, l.mark.puts-min(l.puts, l.mark.puts)); err != nil {
 			return err
 		}
 		l.last, l.puts = l.mark.last, max(l.puts, l.mark.puts)
 	}
+	if err := l.resume(); err != nil {
+		return err
+	}
 	l.mark.last, l.mark.puts = l.last, l.puts
 	// What is found is told and on the disk before the mark knows of it no more.
 	if err := l.report(l.found...); err != nil {
+		return err
+	}
+	if markErr == nil && marked.salt == l.mark.salt {
+		// In its place: a disk that is full has room for that.
+		if l.marked, err = os.OpenFile(filepath.Join(l.root, markFile), os.O_RDWR, 0); err == nil {
+			err = errors.Join(l.writeMark(), l.marked.Sync())
+		}
 		return err
 	}
 	l.marked, err = createMark(l.root, l.mark)
@@ -137,13 +146,29 @@ func (l *loader) list() (numbers []uint64, err error) {
 		if first, ok := segmentNumber(e.Name()); ok {
 			numbers = append(numbers, first)
 		} else if e.Name() == spareFile {
-			if err := remove(filepath.Join(l.dir, spareFile)); err != nil {
+			if err := l.reuseSpare(); err != nil {
 				return nil, err
 			}
 		}
 	}
 	slices.Sort(numbers)
 	return numbers, nil
+}
+
+// reuseSpare takes the spare segment of an earlier life: on a disk that is full there
+// would be no other, for the ends of what waits. Nothing was ever written to it but a
+// header.
+func (l *loader) reuseSpare() error {
+	path := filepath.Join(l.dir, spareFile)
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if info.Size() != segmentSize {
+		return remove(path)
+	}
+	l.spare, err = os.OpenFile(path, os.O_RDWR, 0)
+	return err
 }
 
 func (l *loader) removeBefore(numbers []uint64, first uint64) ([]uint64, error) {
@@ -220,7 +245,7 @@ func (l *loader) read(first, limit uint64) error {
 	}
 	s := &segment{path: path, first: first, size: segmentHeader}
 	l.segments = append(l.segments, s)
-	_, err = scan(b, l.mark.salt, l.last, func(g group) error {
+	clean, err := scan(b, l.mark.salt, l.last, func(g group) error {
 		if g.number > limit {
 			return nil
 		}
@@ -247,6 +272,24 @@ func (l *loader) read(first, limit uint64) error {
 	if err != nil {
 		return fmt.Errorf("segment %s: %w", filepath.Base(path), err)
 	}
+	l.whole = clean && len(b) == segmentSize && len(l.found) == 0
+	return nil
+}
+
+// resume makes the last segment durable as it was read, for a process that was killed
+// may not have come to that; and goes on with it if it can: its room is there.
+func (l *loader) resume() error {
+	if len(l.segments) == 0 {
+		return nil
+	}
+	f, err := os.OpenFile(l.segments[len(l.segments)-1].path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil || !l.whole {
+		return errors.Join(err, f.Close())
+	}
+	l.active = f
 	return nil
 }
 

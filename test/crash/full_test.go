@@ -1,0 +1,135 @@
+package crash_test
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"thaw/internal/store"
+	"thaw/internal/store/local"
+)
+
+// smallDisk is a file system of a few megabytes.
+func smallDisk(t *testing.T, megabytes int) string {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("mounting a file system needs root")
+	}
+	dir := t.TempDir()
+	if err := syscall.Mount("thaw-crash", dir, "tmpfs", 0, fmt.Sprintf("size=%dm", megabytes)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+// TestFullDisk fills a disk: what cannot be kept is refused, what was acknowledged is
+// there and can be ended, also by the next life, and there is room again then.
+func TestFullDisk(t *testing.T) {
+	dir := smallDisk(t, 40)
+	s := openFull(t, dir)
+	waiting := fill(t, s)
+	first, err := s.Metadata().Put(t.Context(), "k", []byte("v"), 0)
+	if !errors.Is(err, store.ErrFull) {
+		t.Errorf("put on a full disk: revision %d, %v", first, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	// Whatever room was given back, somebody else has it now.
+	filler, err := os.Create(filepath.Join(dir, "filler"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for err == nil {
+		_, err = filler.Write(make([]byte, 4096))
+	}
+	s = openFull(t, dir)
+	defer func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := s.Queue("async").EnqueueBatch(t.Context(), []store.Event{{ID: "one more", Body: make([]byte, 1000)}}); err == nil {
+		waiting["one more"] = true // there was room for a small one
+	} else if !errors.Is(err, store.ErrFull) || !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("enqueue: %v", err)
+	}
+	for len(waiting) > 0 {
+		leased, err := s.Queue("async").Lease(t.Context(), 100, time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range leased {
+			if !waiting[l.ID] {
+				t.Errorf("event %s was refused", l.ID)
+			}
+			delete(waiting, l.ID)
+			if err := s.Queue("async").Ack(t.Context(), l); err != nil {
+				t.Fatalf("ack with %d events left: %v", len(waiting), err)
+			}
+		}
+	}
+	if err := errors.Join(filler.Close(), os.Remove(filler.Name())); err != nil {
+		t.Fatal(err)
+	}
+	recovers(t, s)
+}
+
+func openFull(t *testing.T, dir string) *local.Store {
+	t.Helper()
+	s, err := local.Open(t.Context(), local.Options{Dir: filepath.Join(dir, "store"), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// fill enqueues until there is no more room.
+func fill(t *testing.T, s store.Store) map[string]bool {
+	t.Helper()
+	waiting := map[string]bool{}
+	body := []byte(strings.Repeat("b", 20_000))
+	for n := range 10_000 {
+		e := store.Event{ID: fmt.Sprint(n), Body: body}
+		err := s.Queue("async").EnqueueBatch(t.Context(), []store.Event{e})
+		switch {
+		case err == nil:
+			waiting[e.ID] = true
+			continue
+		case !errors.Is(err, store.ErrFull):
+			t.Errorf("a full disk is told as %v", err)
+		}
+		break
+	}
+	if len(waiting) < 500 || len(waiting) > 2000 {
+		t.Errorf("%d events on 40 MB", len(waiting))
+	}
+	return waiting
+}
+
+// recovers waits until there is room again: the journal looks for it now and then.
+func recovers(t *testing.T, s store.Store) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		_, err := s.Metadata().Put(t.Context(), "k", []byte("v"), 0)
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("there is room, and still: %v", err)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
