@@ -59,6 +59,14 @@ func BuiltIn(arn, partition string) (catalog.Document, bool) {
 	return catalog.Document{}, false
 }
 
+// BuiltInARNs lists the ARNs of the policies of the provider.
+func BuiltInARNs(partition string) (arns []string) {
+	for _, p := range builtIn {
+		arns = append(arns, "arn:"+partition+":iam::aws:policy/"+p.Name)
+	}
+	return arns
+}
+
 func noPolicy(arn string) error {
 	return lambda.Errorf(CodeNoSuchEntity, "Policy %s does not exist or is not attachable.", arn)
 }

@@ -109,23 +109,40 @@ func (h *Handler) listPolicies(_ context.Context, c *call) (any, error) {
 		IsTruncated bool
 		Marker      string `xml:",omitempty"`
 	}{}
-	if scope, _ := c.Text("Scope"); scope == "AWS" {
-		return out, nil // the built-in ones are found by their ARNs
-	}
-	list, truncated, marker, err := page(c, h.Directory.Policies(), func(p *catalog.ManagedPolicy) string { return p.Name })
-	if err != nil {
-		return nil, err
-	}
-	out.IsTruncated, out.Marker = truncated, marker
+	scope, _ := c.Text("Scope")
 	only, _ := c.Text("OnlyAttached")
-	for _, p := range list {
-		shape := h.policyShape(p, h.Directory.PolicyARN(p))
-		if strings.HasPrefix(p.Path, path) && (only != "true" || shape.AttachmentCount > 0) {
-			out.Policies = append(out.Policies, shape)
+	all := slices.DeleteFunc(h.allPolicies(scope), func(p policyShape) bool {
+		return !strings.HasPrefix(p.Path, path) || only == "true" && p.AttachmentCount == 0
+	})
+	list, truncated, marker, err := page(c, all, policyShape.place)
+	out.Policies, out.IsTruncated, out.Marker = list, truncated, marker
+	return out, err
+}
+
+// allPolicies are those of a scope, the account's and the provider's if it is empty,
+// sorted by name.
+func (h *Handler) allPolicies(scope string) (all []policyShape) {
+	if scope != "AWS" {
+		for _, p := range h.Directory.Policies() {
+			all = append(all, h.policyShape(p, h.Directory.PolicyARN(p)))
 		}
 	}
-	return out, nil
+	if scope != "Local" {
+		for _, arn := range iam.BuiltInARNs(h.Scope.Partition) {
+			if p, err := h.managed(arn); err == nil {
+				all = append(all, h.policyShape(p, arn))
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b policyShape) int {
+		return strings.Compare(strings.ToLower(a.place()), strings.ToLower(b.place()))
+	})
+	return all
 }
+
+// place is where a list has a policy. The account and the provider may have one of the
+// same name.
+func (p policyShape) place() string { return p.PolicyName + " " + p.ARN }
 
 func (h *Handler) deletePolicy(ctx context.Context, c *call) (any, error) {
 	arn, err := h.policyARN(c)

@@ -3,6 +3,7 @@ package identity_test
 import (
 	"encoding/xml"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -177,4 +178,53 @@ func TestTagsOfRolesAndPolicies(t *testing.T) {
 	admin("with its tags", "Action=GetPolicy&PolicyArn=arn:aws:iam::111111111111:policy/m", 200, "<Key>k</Key><Value>v</Value>")
 	admin("a tag twice", "Action=TagRole&RoleName=r&Tags.member.1.Key=k&Tags.member.1.Value=v&Tags.member.2.Key=k&Tags.member.2.Value=w", 400, "<Code>InvalidInput</Code>")
 	admin("no aliases", "Action=ListAccountAliases", 200, "<AccountAliases></AccountAliases>")
+}
+
+// TestListPolicies: those of the provider are listed beside the account's, whatever
+// they are called.
+func TestListPolicies(t *testing.T) {
+	s := newServer(t)
+	s.want("create", s.admin, "iam", "Action=CreatePolicy&PolicyName=AmazonS3FullAccess&Path=/own/&PolicyDocument="+url.QueryEscape(listRoles), 200)
+	list := func(form string) (arns []string) {
+		t.Helper()
+		for marker := ""; ; {
+			status, body := s.post(s.ann, "iam", "us-east-1", "Action=ListPolicies"+form+marker)
+			var page struct {
+				Result struct {
+					Policies    []struct{ Arn string } `xml:"Policies>member"`
+					IsTruncated bool
+					Marker      string
+				} `xml:"ListPoliciesResult"`
+			}
+			if err := xml.Unmarshal([]byte(body), &page); err != nil || status != 200 {
+				t.Fatal(status, err, body)
+			}
+			for _, p := range page.Result.Policies {
+				arns = append(arns, p.Arn)
+			}
+			if !page.Result.IsTruncated {
+				return arns
+			}
+			marker = "&Marker=" + url.QueryEscape(page.Result.Marker)
+		}
+	}
+	const own, provided = "arn:aws:iam::111111111111:policy/own/AmazonS3FullAccess", "arn:aws:iam::aws:policy/AmazonS3FullAccess"
+	all := list("")
+	if paged := list("&MaxItems=1"); !slices.Equal(all, paged) || len(all) != len(iam.BuiltInARNs("aws"))+1 {
+		t.Errorf("all %q, page by page %q", all, paged)
+	}
+	if !slices.Contains(all, own) || !slices.Contains(all, provided) {
+		t.Errorf("all are %q", all)
+	}
+	if got := list("&Scope=Local"); !slices.Equal(got, []string{own}) {
+		t.Errorf("the account's are %q", got)
+	}
+	if got := list("&Scope=AWS&PathPrefix=/service-role/"); len(got) == 0 || slices.ContainsFunc(got, func(arn string) bool {
+		return !strings.HasPrefix(arn, "arn:aws:iam::aws:policy/service-role/")
+	}) {
+		t.Errorf("the provider's below a path are %q", got)
+	}
+	if got := list("&OnlyAttached=true"); len(got) != 0 {
+		t.Errorf("attached are %q", got)
+	}
 }
