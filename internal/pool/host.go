@@ -226,6 +226,9 @@ func (h *host) yields(vp *versionPool, patience time.Duration) bool {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if len(h.queue) > 0 && h.queue[0] == vp { // its own free one is its turn
+		h.queue = append(h.queue[1:], vp)
+	}
 	if len(h.queue) == 0 || h.queue[0] == vp {
 		return false
 	}

@@ -21,6 +21,7 @@ import (
 type host struct {
 	t *testing.T
 
+	initOf func(function string) time.Duration // beside initTakes
 	// lent and freed, if set, are told when an environment is taken and given back.
 	lent  func(e *env, idleSince time.Time)
 	freed func(e *env)
@@ -86,6 +87,9 @@ func (h *host) failStarts(err error) {
 }
 
 func (e *env) Init(context.Context) error {
+	if e.host.initOf != nil {
+		time.Sleep(e.host.initOf(e.function))
+	}
 	time.Sleep(e.host.initTakes)
 	e.mu.Lock()
 	e.idleSince = time.Now()

@@ -37,9 +37,12 @@ type reuse struct {
 func (r *reuse) used(epoch, now time.Time) {
 	r.uses = 1 + r.uses*math.Exp(-float64(now.Sub(r.last))/float64(memory))
 	r.last = now
-	cost := (r.init + leastInit).Seconds()
-	r.worth = math.Log(cost*r.uses) + float64(now.Sub(epoch))/float64(memory)
+	r.worth = worth((r.init+leastInit).Seconds()*r.uses, float64(now.Sub(epoch))/float64(memory))
 }
+
+// worth is the rule above. It is a variable so that a test can hold it against
+// another.
+var worth = func(cost, last float64) float64 { return math.Log(cost) + last }
 
 // candidate is a pool that has had an idle environment of a worth. It may be
 // outdated: the pool knows better.

@@ -57,8 +57,8 @@ func (vp *versionPool) wait(ctx context.Context, w *waiter, patient bool) (*memb
 	if patient {
 		patience = max(p.opts.HostWait, drainGrace)
 	}
-	if p.host.waiting.enter(time.Now(), p.opts.MaxWaiting, p.opts.HostWait) {
-		patience = 0 // others have waited longer
+	if p.host.waiting.enter(time.Now(), p.opts.MaxWaiting, p.opts.HostWait) && !vp.first(w) {
+		patience = 0 // others of the function have waited longer
 	}
 	defer p.host.waiting.leave()
 	full := time.NewTimer(patience)
@@ -85,6 +85,14 @@ func (vp *versionPool) wait(ctx context.Context, w *waiter, patient bool) (*memb
 			full.Reset(lookAgain)
 		}
 	}
+}
+
+// first tells whether nobody else of the function has waited longer: then it has
+// its turn, however many others wait.
+func (vp *versionPool) first(w *waiter) bool {
+	vp.mu.Lock()
+	defer vp.mu.Unlock()
+	return len(vp.waiters) > 0 && vp.waiters[0] == w
 }
 
 // refuse takes a waiter off the list for whom there is no room. Those who wait
