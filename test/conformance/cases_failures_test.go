@@ -1,6 +1,7 @@
 package conformance_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -62,9 +63,15 @@ func failureCases() []derived {
 
 var someError = m{"Payload": blob([]byte(`{"error_msg": "some_error_msg"}`))}
 
+// uncaught has a function fail. On a busy machine its first run may take longer than
+// its three seconds, which the recordings have too.
 func uncaught(r *run, over m) {
 	r.create("create_function_result", uncaughtInput(r, over))
-	r.invoke("error_result", someError)
+	for range 3 {
+		if answer := r.invoke("error_result", someError); !strings.Contains(fmt.Sprint(answer["Payload"]), "Sandbox.Timedout") {
+			return
+		}
+	}
 }
 
 func uncaughtInput(r *run, over m) m {

@@ -1,9 +1,6 @@
 package conformance_test
 
-import (
-	"strings"
-	"time"
-)
+import "strings"
 
 // moreCases are of the suite of behaviour, about configuration.
 func moreCases() []derived {
@@ -56,8 +53,6 @@ func moreCases() []derived {
 	}, "BUFFERED", "None", "RESPONSE_STREAM")...)
 }
 
-const provisionLimit = 5 * time.Second
-
 // provision asks for provisioned concurrency and waits until it is there.
 func (r *run) provision(put, get, qualifier string, n int) {
 	version := m{"FunctionName": r.fn, "Qualifier": qualifier}
@@ -65,7 +60,7 @@ func (r *run) provision(put, get, qualifier string, n int) {
 	if put != "" {
 		r.call("get_provisioned_prewait", "GetProvisionedConcurrencyConfig", version)
 	}
-	for begin := newWait(provisionLimit); ; begin.pause(r, "provisioned concurrency") {
+	for begin := newWait(r.limit); ; begin.pause(r, "provisioned concurrency") {
 		if got := r.call("", "GetProvisionedConcurrencyConfig", version); got["Status"] != "IN_PROGRESS" {
 			r.set(get, got)
 			return

@@ -47,7 +47,7 @@ func settle(v any, seen map[string]int) any {
 			switch key {
 			case "LogResult": // base64 of lines with times in them
 				settled[key] = "<log>"
-			case "MD5OfBody", "MD5OfMessageAttributes", "ReceiptHandle", "AWSTraceHeader":
+			case "MD5OfBody", "MD5OfMessageAttributes", "ReceiptHandle", "AWSTraceHeader", "SenderId":
 				settled[key] = "<text>"
 			case "CodeSize", "SentTimestamp", "ApproximateFirstReceiveTimestamp", "eventId", "timestamp", "ingestionTime":
 				settled[key] = "<number>"
