@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"thaw/internal/async"
+	"thaw/internal/concurrency"
 	"thaw/internal/destination"
 	"thaw/internal/invoke"
 	"thaw/internal/lambda"
@@ -133,12 +134,14 @@ func (s *server) drainEvents(ctx context.Context) {
 // attempts runs events by the walk of every invocation.
 type attempts struct{ *server }
 
-// headroom is the share of the account's concurrency that events leave to those
-// who wait for an answer.
+// headroom is the share of the account's unreserved concurrency, one part in ten,
+// that events leave to those who wait for an answer.
 const headroom = 10
 
 func (a attempts) Invoke(ctx context.Context, e *async.Event) (lambda.Result, error) {
-	if f := a.functionNamed(e.Function); f != nil && f.Reserved == nil && a.crowded() {
+	f := a.functionNamed(e.Function)
+	ownShare := f != nil && (f.Reserved != nil || len(f.Configs.Provisioned) > 0)
+	if !ownShare && crowded(a.config.AccountConcurrency, a.pools.Usage()) {
 		return lambda.Result{}, async.ErrBusy
 	}
 	result, err := a.invoker.Invoke(ctx, invoke.Request{
@@ -151,10 +154,10 @@ func (a attempts) Invoke(ctx context.Context, e *async.Event) (lambda.Result, er
 	return result, err
 }
 
-// crowded tells whether the last tenth of the account's concurrency is begun.
-func (s *server) crowded() bool {
-	limit := s.config.AccountConcurrency
-	return limit-s.pools.Usage().Claimed <= limit/headroom
+// crowded tells whether the last part of what is nobody's own is begun.
+func crowded(account int, u concurrency.Usage) bool {
+	shared := account - (u.Claimed - u.Unreserved)
+	return shared-u.Unreserved <= shared/headroom
 }
 
 // enqueueFor takes an event whose function is another's destination.
