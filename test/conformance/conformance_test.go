@@ -274,6 +274,7 @@ func reportUnderived(t *testing.T, recorded map[string]map[string]recording, mat
 	for _, o := range outcomes {
 		known[o.key()] = true
 	}
+	near, reachable := 0, 0
 	for _, suite := range slices.Sorted(maps.Keys(recorded)) {
 		count, all := 0, recorded[suite]
 		for _, name := range slices.Sorted(maps.Keys(all)) {
@@ -285,7 +286,19 @@ func reportUnderived(t *testing.T, recorded map[string]map[string]recording, mat
 			}
 		}
 		t.Logf("%s: %d of %d matched", suite, count, len(all))
+		if suite == api {
+			continue
+		}
+		for name := range all {
+			switch _, ok := matched[suite+" "+name]; {
+			case ok:
+				near, reachable = near+1, reachable+1
+			case reasonOf(suite, name) != noSources:
+				reachable++
+			}
+		}
 	}
+	t.Logf("of the other suites' cases that need no event source %d of %d matched: %d %%", near, reachable, 100*near/max(reachable, 1))
 }
 
 // recordings reads the folder of THAW_RECORDED; nil means that there is none.
