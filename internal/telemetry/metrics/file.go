@@ -22,21 +22,22 @@ const (
 	maxEntries = 1 << 24
 )
 
-// writeHour writes the file of an hour in one step.
-func writeHour(dir string, h *hour) error {
+// writeHour writes the file of an hour in one step, and returns its size.
+func writeHour(dir string, h *hour) (size int64, err error) {
 	path := filepath.Join(dir, hourName(h.start)+hourSuffix)
 	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	_, err = f.Write(encodeHour(h.points))
+	data := encodeHour(h.points)
+	_, err = f.Write(data)
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return errors.Join(err, os.Remove(path+".new"))
+		return 0, errors.Join(err, os.Remove(path+".new"))
 	}
 	if err := os.Rename(path+".new", path); err != nil {
-		return err
+		return 0, err
 	}
-	return syncDir(dir)
+	return int64(len(data)), syncDir(dir)
 }
 
 // encodeHour makes a file; docs/file-formats.md shows the bytes.

@@ -279,51 +279,52 @@ func (s *Store) closeHours(now int64) error {
 }
 
 func (s *Store) closeHour(h *hour) error {
-	size := int64(0)
 	if len(h.points) > 0 {
-		if err := s.mergeClosed(h); err != nil {
+		if err := s.keep(h); err != nil {
 			return err
 		}
-		if err := writeHour(s.opts.Dir, h); err != nil {
-			return err
-		}
-		info, err := os.Stat(filepath.Join(s.opts.Dir, hourName(h.start)+hourSuffix))
-		if err != nil {
-			return err
-		}
-		size = info.Size()
+	} else {
+		s.mu.Lock()
+		delete(s.hours, h.start)
+		s.mu.Unlock()
 	}
-	s.mu.Lock()
-	delete(s.hours, h.start)
-	if size > 0 {
-		s.filesMu.Lock()
-		s.files[h.start] = size
-		s.filesMu.Unlock()
-	}
-	s.mu.Unlock()
 	if h.log == nil {
 		return nil
 	}
 	return h.log.remove()
 }
 
-// mergeClosed takes what the file of an hour has that was closed before: the clock was
-// set back.
-func (s *Store) mergeClosed(h *hour) error {
+// keep moves the points of an hour from memory to its file.
+func (s *Store) keep(h *hour) error {
 	s.filesMu.Lock()
-	_, closed := s.files[h.start]
+	_, again := s.files[h.start]
 	s.filesMu.Unlock()
-	if !closed {
-		return nil
+	points := h.points
+	if again {
+		// The clock was set back. No reader may see the points in both places.
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		points = maps.Clone(points)
+		err := s.inFile(h.start, func(f *hourFile) error {
+			return f.find("", func(key string, chunk []byte) { points[key] = append(chunk, points[key]...) })
+		})
+		if err != nil {
+			return err
+		}
 	}
-	points := maps.Clone(h.points) // readers have the other
-	err := s.inFile(h.start, func(f *hourFile) error {
-		return f.find("", func(key string, chunk []byte) { points[key] = append(chunk, points[key]...) })
-	})
+	size, err := writeHour(s.opts.Dir, &hour{start: h.start, points: points})
 	if err != nil {
 		return err
 	}
-	*h = hour{start: h.start, points: points, log: h.log}
+	if !again {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+	}
+	delete(s.hours, h.start)
+	s.filesMu.Lock()
+	defer s.filesMu.Unlock()
+	s.files[h.start] = size
+	delete(s.verified, h.start)
 	return nil
 }
 

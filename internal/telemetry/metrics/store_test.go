@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -368,22 +369,27 @@ func TestBounds(t *testing.T) {
 
 // TestClockSetBack: an hour that was closed already takes more.
 func TestClockSetBack(t *testing.T) {
-	now := time.Date(2026, 1, 2, 3, 30, 0, 0, time.UTC)
-	from := now.Truncate(time.Hour)
-	s := open(t, t.TempDir(), metrics.Options{Now: func() time.Time { return now }})
-	defer closed(t, s)
-	for range 2 {
-		s.Measure(telemetry.Measure{Metric: telemetry.MetricInvocations, Function: "f", Value: 1, At: now})
-		for _, step := range []time.Duration{time.Minute, 2 * time.Hour, -2*time.Hour - time.Minute} {
-			now = now.Add(step)
-			if err := s.Flush(); err != nil {
-				t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) { // where nothing is flushed but by the test
+		var clock atomic.Int64
+		began := time.Date(2026, 1, 2, 3, 30, 0, 0, time.UTC)
+		clock.Store(began.Unix())
+		now := func() time.Time { return time.Unix(clock.Load(), 0) }
+		s := open(t, t.TempDir(), metrics.Options{Now: now})
+		defer closed(t, s)
+		for range 2 {
+			s.Measure(telemetry.Measure{Metric: telemetry.MetricInvocations, Function: "f", Value: 1, At: now()})
+			for _, step := range []time.Duration{time.Minute, 2 * time.Hour, -2*time.Hour - time.Minute} {
+				clock.Add(int64(step / time.Second))
+				if err := s.Flush(); err != nil {
+					t.Fatal(err)
+				}
 			}
 		}
-	}
-	if got := one(t, s, metrics.Series{Metric: telemetry.MetricInvocations, Function: "f"}, from, from.Add(time.Hour)); got.Count != 2 {
-		t.Errorf("%d are left of 2", got.Count)
-	}
+		from := began.Truncate(time.Hour)
+		if got := one(t, s, metrics.Series{Metric: telemetry.MetricInvocations, Function: "f"}, from, from.Add(time.Hour)); got.Count != 2 {
+			t.Errorf("%d are left of 2", got.Count)
+		}
+	})
 }
 
 func TestListAndTotals(t *testing.T) {
