@@ -6,7 +6,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 PREFIX ?= /usr/local
 DESTDIR ?=
-.PHONY: help build install fresh demo test bench runtimes generate lint clean
+.PHONY: help build install fresh demo test crash bench runtimes generate lint clean
 
 LISTEN ?= 127.0.0.1:4566
 RUNTIMES ?=
@@ -34,6 +34,7 @@ help:
 	@echo 'make install    put what was built into PREFIX, with manual pages, completions and units of systemd'
 	@echo 'make runtimes   build the managed runtimes into build/runtimes (once; RUNTIMES=python3.12,… for some)'
 	@echo 'make bench      measure against the leanest possible program; table and build/bench.json'
+	@echo 'make crash      kill the store, cut its power and break its files, thousands of times (as root; about 30 minutes)'
 	@echo 'make fresh      the commands of the README in a new Debian root (SUITES=bookworm trixie; half an hour or more each)'
 	@echo 'make generate   generate the wire layer anew from the service model'
 	@echo 'make lint       gofmt and vet'
@@ -76,6 +77,12 @@ test:
 	@go build -o build/testreport ./tools/testreport
 	@THAW_E2E_PROGRAM=$(CURDIR)/bin/thaw THAW_E2E_RUNTIMES=$(CURDIR)/build/runtimes THAW_E2E_VENV=$(CURDIR)/build/venv THAW_E2E_REQUIRE=1 \
 		build/testreport -json build/test.json -sum build/test.sum go test -json -count=1 -p 2 -timeout 20m $(GOTEST)
+
+# What was acknowledged has to be there, or its loss told; CRASH=-crash.seed=N repeats.
+CRASH ?=
+crash:
+	@tools/prerequisites.sh test
+	nice go test ./test/crash -count=1 -v -timeout 90m -crash.long $(CRASH)
 
 bench:
 	@tools/prerequisites.sh serve

@@ -103,7 +103,7 @@ func TestNothingSecretInPlain(t *testing.T) {
 		t.Fatal(err)
 	}
 	list := strings.Join(files, " ")
-	for _, name := range []string{".blk", iam.FileName, vault.FileName, mirror.FileName, "backup.tar"} {
+	for _, name := range []string{".log", iam.FileName, vault.FileName, mirror.FileName, "backup.tar"} {
 		if !strings.Contains(list, name) {
 			t.Errorf("%s was not among the files: %s", name, list)
 		}

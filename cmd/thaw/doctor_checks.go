@@ -2,9 +2,13 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
+
+	"thaw/internal/store/damage"
 )
 
 // Least versions and amounts. The kernel's is that of cgroup.kill, the youngest
@@ -71,6 +75,7 @@ func diskChecks() []check {
 		{Name: "overlay", Meaning: "showing several layers as one /opt", Fix: "modprobe overlay", Optional: true, probe: filesystemCheck("overlay")},
 		{Name: "disk space", Meaning: "code, /tmp disks and the store", Fix: "free space, or name another directory with --data", probe: checkDisk},
 		{Name: "disk inodes", Meaning: "the files of unpacked code", Fix: "remove files, or name another directory with --data", probe: checkInodes},
+		{Name: "store", Meaning: "records and events that were acknowledged; see docs/durability.md", Fix: "look for the disk's fault, restore a backup if something is missing, then move the directory store/damaged away", Optional: true, probe: checkStore},
 	}
 }
 
@@ -247,6 +252,26 @@ func checkDisk(h host) (string, bool) {
 		return err.Error(), false
 	}
 	return fmt.Sprintf("%d MiB free for %s", free>>20, h.dataDir), free >= leastDiskBytes
+}
+
+// checkStore reads what the server has found damaged in its store, now or before.
+func checkStore(h host) (string, bool) {
+	report := damage.In(filepath.Join(h.dataDir, "store"))
+	found, err := report.Read()
+	if err != nil {
+		return err.Error(), false
+	}
+	var lost uint64
+	last := ""
+	for _, f := range found {
+		if lost += f.Events; !f.Settles {
+			last = f.At.UTC().Format(time.DateTime) + ": " + f.File + ": " + f.What
+		}
+	}
+	if last == "" {
+		return "no damage was found", true
+	}
+	return fmt.Sprintf("damage was found, at most %d events lost; last %s; all of it in %s", lost, last, report.Path()), false
 }
 
 func checkPort(h host) (string, bool) {

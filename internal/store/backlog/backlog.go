@@ -48,6 +48,7 @@ type Grant struct {
 // Backlog is the index of one queue.
 type Backlog struct {
 	limit int
+	now   func() time.Time // time.Now, save in tests of clocks that jump
 
 	mu         sync.Mutex
 	items      map[string]*entry // by ID; those reserved are in no partition
@@ -67,6 +68,7 @@ type Backlog struct {
 func New(limit int) *Backlog {
 	return &Backlog{
 		limit:      limit,
+		now:        time.Now,
 		items:      make(map[string]*entry),
 		tokens:     make(map[uint64]*entry),
 		partitions: make(map[string]*partition),
@@ -111,7 +113,7 @@ func (b *Backlog) Forget(events []store.Event) {
 func (b *Backlog) Add(items ...Item) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now := time.Now()
+	now := b.now()
 	for _, item := range items {
 		if item.Place < b.cleared {
 			delete(b.items, item.ID)
@@ -165,14 +167,14 @@ func (b *Backlog) Len() int {
 func (b *Backlog) Count() store.Count {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.advance(time.Now())
+	b.advance(b.now())
 	return store.Count{Waiting: b.counts[ready], Leased: b.counts[leased], Delayed: b.counts[delayed]}
 }
 
 // Lease hands out up to limit due items, waiting until there is one.
 func (b *Backlog) Lease(ctx context.Context, limit int, visibility time.Duration) ([]Grant, error) {
 	for {
-		grants, next, changed := b.grant(time.Now(), limit, visibility)
+		grants, next, changed := b.grant(b.now(), limit, visibility)
 		if len(grants) > 0 {
 			return grants, nil
 		}
@@ -251,7 +253,7 @@ func (b *Backlog) Extend(token uint64, until time.Time) error {
 	}
 	b.take(e)
 	e.Due = until
-	b.put(e, leased, time.Now())
+	b.put(e, leased, b.now())
 	b.wake()
 	return nil
 }

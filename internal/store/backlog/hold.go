@@ -11,7 +11,7 @@ import (
 func (b *Backlog) Hold(name string, until time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if until.After(time.Now()) {
+	if until.After(b.now()) {
 		b.holds[name] = until
 		if b.nextHold.IsZero() || until.Before(b.nextHold) {
 			b.nextHold = until
@@ -58,7 +58,7 @@ func (b *Backlog) isHeld(p *partition) bool {
 func (b *Backlog) Partitions() map[string]store.Count {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.advance(time.Now())
+	b.advance(b.now())
 	counts := make(map[string]store.Count, len(b.partitions))
 	for name, p := range b.partitions {
 		c := store.Count{Waiting: len(p.ready), Leased: p.leased}

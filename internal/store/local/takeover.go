@@ -13,7 +13,7 @@ import (
 	"thaw/internal/store/jetstream"
 )
 
-// earlierDir is where releases up to 0.5 kept records and events, and earlierAside
+// earlierDir is where earlier releases kept records and events, and earlierAside
 // what it is called afterwards.
 const (
 	earlierDir   = "jetstream"
