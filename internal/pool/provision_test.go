@@ -48,6 +48,16 @@ func (h *host) living(number, initType string) (n int) {
 	return n
 }
 
+// spoil does something to an environment.
+func (h *host) spoil(i int, how func(*env)) {
+	h.mu.Lock()
+	e := h.made[i]
+	h.mu.Unlock()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	how(e)
+}
+
 // at invokes a version and tells whether in a provisioned environment.
 func at(t *testing.T, p *pool.Pools, f *lambda.Function, number string) (ahead, spilled bool) {
 	t.Helper()
@@ -175,17 +185,13 @@ func TestProvisionedIsReplaced(t *testing.T) {
 		p.Changed("f", f)
 		time.Sleep(time.Minute)
 		ready := pool.Provisioning{Allocated: 2, Available: 2, Status: pool.ProvisioningReady}
-		h.made[0].mu.Lock()
-		h.made[0].dead = true
-		h.made[0].mu.Unlock()
+		h.spoil(0, func(e *env) { e.dead = true })
 		time.Sleep(10 * time.Second)
 		want(t, p, f, "1", ready)
 		if !h.see(0).down || h.number() != 3 {
 			t.Errorf("%d made, down: %t; want the dead one replaced", h.number(), h.see(0).down)
 		}
-		h.made[2].mu.Lock()
-		h.made[2].failNext = true
-		h.made[2].mu.Unlock()
+		h.spoil(2, func(e *env) { e.failNext = true })
 		at(t, p, f, "1")
 		at(t, p, f, "1")
 		time.Sleep(10 * time.Second)
