@@ -58,13 +58,13 @@ func (f enqueue) Enqueue(ctx context.Context, e destination.Event) error { retur
 
 // deliverer is what sends dead letters and records of invocations.
 func (s *server) deliverer(ctx context.Context, functions enqueue, queues destination.Queues) (async.Deliverer, error) {
-	standard, err := awsconfig.LoadDefaultConfig(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read the AWS configuration: %w", err)
-	}
-	o := destination.Options{
-		Scope: s.config.Scope, Endpoints: s.config.Delivering.Endpoints, Credentials: standard.Credentials,
-		Queues: queues, Functions: functions,
+	o := destination.Options{Scope: s.config.Scope, Endpoints: s.config.Delivering.Endpoints, Queues: queues, Functions: functions}
+	if o.Endpoints != (destination.Endpoints{}) {
+		standard, err := awsconfig.LoadDefaultConfig(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("read the AWS configuration: %w", err)
+		}
+		o.Credentials = standard.Credentials
 	}
 	if s.s3 != nil {
 		o.Objects = s.s3

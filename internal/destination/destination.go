@@ -3,17 +3,25 @@ package destination
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 
 	"thaw/internal/async"
 	"thaw/internal/lambda"
 )
 
-// timeout bounds one try of one delivery.
-const timeout = 30 * time.Second
+const (
+	// timeout bounds one try of one delivery.
+	timeout = 30 * time.Second
+	// connectTimeout bounds how long a connection may take to be secured, idleTimeout
+	// how long it may wait for another request.
+	connectTimeout = 10 * time.Second
+	idleTimeout    = 30 * time.Second
+	// idlePerService bounds the connections that wait.
+	idlePerService = 16
+)
 
 // Amazon stands for a service's own endpoint in the region of each target.
 const Amazon = "aws"
@@ -89,18 +97,29 @@ type Options struct {
 type Sender struct {
 	options Options
 	remote  remote
-	http    *awshttp.BuildableClient
+	http    *http.Client
 }
 
 // New makes a sender. It asks no service anything.
 func New(o Options) *Sender {
-	client := awshttp.NewBuildableClient().WithTimeout(timeout)
+	client := &http.Client{
+		Transport: &http.Transport{
+			Proxy:               http.ProxyFromEnvironment,
+			TLSHandshakeTimeout: connectTimeout,
+			IdleConnTimeout:     idleTimeout,
+			MaxIdleConnsPerHost: idlePerService,
+			ForceAttemptHTTP2:   true,
+		},
+		// The signature is for one address only, and where messages go is the operator's
+		// choice.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	return &Sender{options: o, http: client, remote: newRemote(o.Endpoints, o.Credentials, client)}
 }
 
 // Close lets go of idle connections.
 func (s *Sender) Close() error {
-	s.http.GetTransport().CloseIdleConnections()
+	s.http.CloseIdleConnections()
 	return nil
 }
 

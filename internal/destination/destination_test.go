@@ -415,3 +415,14 @@ func TestDenied(t *testing.T) {
 		t.Errorf("sent %+v and %v", f, remote.seen)
 	}
 }
+
+// TestRedirect: nobody is led elsewhere.
+func TestRedirect(t *testing.T) {
+	other := startService(t)
+	remote := httptest.NewServer(http.RedirectHandler(other.URL, http.StatusTemporaryRedirect))
+	t.Cleanup(remote.Close)
+	s := sender(t, &fake{}, destination.Endpoints{SQS: remote.URL})
+	if err := s.Deliver(t.Context(), delivery(queueARN)); err == nil || len(other.seen) > 0 {
+		t.Errorf("error %v, seen %v", err, other.seen)
+	}
+}
