@@ -195,6 +195,7 @@ func (s *server) serveMetrics(api *apilambda.Handler) http.Handler {
 	shown := exposition.New(exposition.Options{Totals: s.metrics.Totals, Requests: s.requests, Logger: s.logger, Samples: func(show func(exposition.Sample)) {
 		show(exposition.Sample{Gauge: familyBuild, Labels: []string{version}, Value: 1})
 		s.figures(show)
+		s.backlogs(show)
 	}})
 	s.exposition = shown
 	verified := api.Verified(shown)
@@ -259,49 +260,4 @@ func (s *server) openScrapes(ctx context.Context) error {
 	})
 	s.logger.Info("metrics are served", "address", listener.Addr().String())
 	return nil
-}
-
-// The families that the server adds to those of the store of metrics.
-var (
-	familyBuild       = &exposition.Gauge{Name: "thaw_build_info", Help: "The server's version; always 1.", Labels: []string{"version"}}
-	familyRunning     = &exposition.Gauge{Name: "thaw_concurrent_executions", Help: "Invocations that run."}
-	familyUnreserved  = &exposition.Gauge{Name: "thaw_unreserved_concurrent_executions", Help: "Invocations that run of functions without reserved concurrency."}
-	familyClaimed     = &exposition.Gauge{Name: "thaw_claimed_account_concurrency", Help: "Concurrency that other functions cannot have."}
-	familyLimit       = &exposition.Gauge{Name: "thaw_account_concurrency_limit", Help: "Invocations that may run at one time."}
-	familyHost        = &exposition.Gauge{Name: "thaw_environments", Help: "Execution environments that exist or are being started."}
-	familyHostLimit   = &exposition.Gauge{Name: "thaw_environments_limit", Help: "Execution environments that may exist at one time."}
-	familyIdle        = &exposition.Gauge{Name: "thaw_environments_idle", Help: "Execution environments on demand in which nothing runs."}
-	familyWaiting     = &exposition.Gauge{Name: "thaw_invocations_waiting", Help: "Invocations that wait for room on the host."}
-	familyFunctions   = &exposition.Gauge{Name: "thaw_functions", Help: "Functions that there are."}
-	familyOfFunction  = &exposition.Gauge{Name: "thaw_function_concurrent_executions", Help: "Invocations of a function that run.", Labels: []string{"function"}}
-	familyProvisioned = &exposition.Gauge{Name: "thaw_function_provisioned_concurrency", Help: "Environments that are to be kept initialised.", Labels: []string{"function", "version"}}
-	familyAvailable   = &exposition.Gauge{Name: "thaw_function_provisioned_concurrency_available", Help: "Of these, those that are initialised.", Labels: []string{"function", "version"}}
-	familyBusy        = &exposition.Gauge{Name: "thaw_function_provisioned_concurrent_executions", Help: "Of these, those in which an invocation runs.", Labels: []string{"function", "version"}}
-)
-
-// figures are those of the server as they stand.
-func (s *server) figures(show func(exposition.Sample)) {
-	figures := s.pools.Figures()
-	one := func(g *exposition.Gauge, value int, labels ...string) {
-		show(exposition.Sample{Gauge: g, Labels: labels, Value: float64(value)})
-	}
-	one(familyRunning, figures.Running)
-	one(familyUnreserved, figures.Unreserved)
-	one(familyClaimed, figures.Claimed)
-	one(familyLimit, s.config.AccountConcurrency)
-	one(familyHost, figures.Environments)
-	one(familyHostLimit, s.config.MaxEnvironments)
-	one(familyIdle, figures.Idle)
-	one(familyWaiting, figures.Waiting)
-	one(familyFunctions, len(s.catalog.List()))
-	for _, f := range figures.Functions {
-		one(familyOfFunction, f.Running, f.Function)
-		for _, v := range f.Versions {
-			if v.Provisioned > 0 {
-				one(familyProvisioned, v.Provisioned, f.Function, v.Version)
-				one(familyAvailable, v.Available, f.Function, v.Version)
-				one(familyBusy, v.Busy, f.Function, v.Version)
-			}
-		}
-	}
 }

@@ -70,6 +70,7 @@ func New(o Options) http.Handler {
 	}
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{
 		ErrorLog: slog.NewLogLogger(o.Logger.Handler(), slog.LevelWarn), MaxRequestsInFlight: maxAtOnce, Timeout: timeout,
+		EnableOpenMetrics: true,
 	})
 }
 

@@ -3,6 +3,7 @@ package exposition_test
 import (
 	"log/slog"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -94,6 +95,16 @@ func TestFamilies(t *testing.T) {
 	}
 	if found["thaw_function_concurrent_executions_total"] != nil {
 		t.Error("a gauge is shown as a counter")
+	}
+}
+
+func TestOpenMetrics(t *testing.T) {
+	r := httptest.NewRequest("GET", "/metrics", nil)
+	r.Header.Set("Accept", "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5")
+	w := httptest.NewRecorder()
+	exposition.New(exposition.Options{Totals: func(func(metrics.Total)) {}, Logger: slog.New(slog.DiscardHandler)}).ServeHTTP(w, r)
+	if kind := w.Header().Get("Content-Type"); !strings.HasPrefix(kind, "application/openmetrics-text") || !strings.HasSuffix(w.Body.String(), "# EOF\n") {
+		t.Errorf("%s: %.200s", kind, w.Body)
 	}
 }
 
