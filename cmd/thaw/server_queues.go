@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"net/http"
+	"path/filepath"
 	"strings"
 
 	apilambda "thaw/internal/api/lambda"
@@ -16,7 +17,8 @@ import (
 // openQueues opens the built-in message queues.
 func (s *server) openQueues(context.Context) (err error) {
 	s.queues, err = queue.Open(queue.Options{
-		Catalog: s.catalog, Events: s.store.Queue, Scope: s.config.Scope, Policies: checkQueuePolicy, Logger: s.logger,
+		Catalog: s.catalog, Events: s.store.Queue, Scope: s.config.Scope, Policies: checkQueuePolicy,
+		State: filepath.Join(s.config.Data, "queues.json"), Logger: s.logger,
 	})
 	if err != nil {
 		return err

@@ -10,9 +10,9 @@
 // A queue is a record of the catalog; its messages are events of the store's queue
 // "sqs/" and the queue's ID. A message is durable when Send returns, and gone for
 // good when Delete, Purge or DeleteQueue does. What is known of messages in flight
-// (until when, how often received, when first) is in memory only: after a restart
-// all of them wait, as if they had not been received before, save that a receipt
-// handle from before still deletes its message.
+// (until when, how often received, when first) is in memory. Close leaves it to the
+// next service in a file; after a crash all of them wait, as if they had not been
+// received before, save that a receipt handle from before still deletes its message.
 //
 // Life cycle: Open starts one goroutine, which ends messages that are too old;
 // Close ends it and whoever waits for messages.

@@ -19,7 +19,7 @@ import (
 	"thaw/internal/store"
 )
 
-// Options configure Open. All are required but Policies.
+// Options configure Open. All are required but Policies and State.
 type Options struct {
 	Catalog *catalog.Catalog
 	// Events is the store's queue of a name.
@@ -27,7 +27,10 @@ type Options struct {
 	Scope  lambda.Scope
 	// Policies tells what is wrong with a policy document of a queue; nil takes all.
 	Policies func(document string) error
-	Logger   *slog.Logger
+	// State is a file in which a service that is closed leaves to the next one what it
+	// knows of messages in flight; empty for none.
+	State  string
+	Logger *slog.Logger
 }
 
 // Service is all queues.
@@ -38,6 +41,7 @@ type Service struct {
 	policies func(document string) error
 	logger   *slog.Logger
 	boot     uint64
+	state    string
 
 	ctx    context.Context // ends with the service
 	cancel context.CancelFunc
@@ -45,6 +49,8 @@ type Service struct {
 
 	mu    sync.Mutex
 	boxes map[string]*box // by the queue's ID
+	// restored are flights of an earlier service, of queues that have no box yet.
+	restored map[string]map[string]flight
 }
 
 // box is what a process knows of one queue beside its record.
@@ -70,7 +76,11 @@ type flight struct {
 	first    time.Time // receipt
 	received time.Time // last
 	until    time.Time // when it waits again
-	token    uint64
+	receives int
+	// boot and token are of the last receipt. lease is the store's: the token, if this
+	// service has given the receipt; 0 as long as the store takes the message for one
+	// that waits.
+	boot, token, lease uint64
 }
 
 // Open starts the service.
@@ -78,13 +88,16 @@ func Open(o Options) (*Service, error) {
 	if o.Catalog == nil || o.Events == nil || o.Logger == nil {
 		return nil, errors.New("open queues: Catalog, Events and Logger are required")
 	}
-	s := &Service{catalog: o.Catalog, events: o.Events, scope: o.Scope, policies: o.Policies, logger: o.Logger, boxes: map[string]*box{}}
+	s := &Service{catalog: o.Catalog, events: o.Events, scope: o.Scope, policies: o.Policies, logger: o.Logger, state: o.State, boxes: map[string]*box{}}
 	if s.policies == nil {
 		s.policies = func(string) error { return nil }
 	}
 	var boot [8]byte
 	rand.Read(boot[:])
 	s.boot = binary.BigEndian.Uint64(boot[:])
+	if err := s.takeOver(); err != nil {
+		return nil, fmt.Errorf("open queues: %w", err)
+	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.ended.Go(s.sweep)
 	return s, nil
@@ -94,6 +107,9 @@ func Open(o Options) (*Service, error) {
 func (s *Service) Close() error {
 	s.cancel()
 	s.ended.Wait()
+	if err := s.handOver(); err != nil {
+		return fmt.Errorf("close queues: %w", err)
+	}
 	return nil
 }
 
@@ -115,6 +131,10 @@ func (s *Service) box(q *lambda.Queue) *box {
 	b := s.boxes[q.ID]
 	if b == nil {
 		b = &box{events: s.events("sqs/" + q.ID), sealer: sealer{key: q.Key}, flights: map[string]flight{}}
+		if flights := s.restored[q.ID]; flights != nil {
+			b.flights = flights
+			delete(s.restored, q.ID)
+		}
 		b.ctx, b.cancel = context.WithCancel(s.ctx)
 		s.boxes[q.ID] = b
 	}

@@ -120,11 +120,15 @@ func (s *Service) hand(ctx context.Context, q *lambda.Queue, b *box, leased []st
 			old = append(old, moved{l, m})
 			continue
 		}
-		f := b.board(l, now, visibility)
-		if m.ReceiveCount += l.Attempts; m.FirstReceivedAt.IsZero() {
+		f, handed := s.board(b, l, now, visibility)
+		if !handed {
+			_ = b.events.Extend(ctx, l, f.until) // else it is met again sooner
+			continue
+		}
+		if m.ReceiveCount += f.receives; m.FirstReceivedAt.IsZero() {
 			m.FirstReceivedAt = f.first
 		}
-		if q.DeadLetter != nil && l.Attempts > q.DeadLetter.MaxReceives {
+		if q.DeadLetter != nil && f.receives > q.DeadLetter.MaxReceives {
 			m.ReceiveCount-- // this one was none
 			dead = append(dead, moved{l, m})
 			continue
@@ -152,17 +156,25 @@ func (b *box) setAside(ctx context.Context, l store.Leased) {
 	_ = b.events.Extend(ctx, l, time.Now().Add(aside)) // else it is met again sooner
 }
 
-// board notes that a message is in flight.
-func (b *box) board(l store.Leased, now time.Time, visibility time.Duration) flight {
+// board notes that a message is in flight. handed is false for one that is so by the
+// receipt of an earlier service, which the store does not know of.
+func (s *Service) board(b *box, l store.Leased, now time.Time, visibility time.Duration) (f flight, handed bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	f, ok := b.flights[l.ID]
-	if !ok {
-		f.first = now
+	switch {
+	case !ok:
+		f.first, f.receives = now, l.Attempts
+	case f.boot != s.boot && f.until.After(now):
+		f.lease = l.Token
+		b.flights[l.ID] = f
+		return f, false
+	default:
+		f.receives++
 	}
-	f.received, f.until, f.token = now, now.Add(visibility), l.Token
+	f.received, f.until, f.boot, f.token, f.lease = now, now.Add(visibility), s.boot, l.Token, l.Token
 	b.flights[l.ID] = f
-	return f
+	return f, true
 }
 
 // end takes messages off a queue. One that cannot be is met again.
@@ -248,7 +260,7 @@ func (s *Service) DeleteMessage(ctx context.Context, queue, handle string) error
 	if r.boot != s.boot {
 		err = b.deleteOld(ctx, r)
 	} else {
-		err = b.events.Ack(ctx, store.Leased{Event: store.Event{ID: r.id}, Token: r.token})
+		err = b.events.Ack(ctx, leaseOf(r.id, r.token))
 	}
 	if errors.Is(err, store.ErrConflict) {
 		return nil
@@ -265,12 +277,17 @@ func (s *Service) DeleteMessage(ctx context.Context, queue, handle string) error
 // been received since.
 func (b *box) deleteOld(ctx context.Context, r receipt) error {
 	b.mu.Lock()
-	_, again := b.flights[r.id]
+	f, known := b.flights[r.id]
 	b.mu.Unlock()
-	if again {
+	if known && (f.boot != r.boot || f.token != r.token) {
 		return store.ErrConflict
 	}
 	return b.events.End(ctx, []string{r.id})
+}
+
+// leaseOf is a message as the store has leased it.
+func leaseOf(id string, token uint64) store.Leased {
+	return store.Leased{Event: store.Event{ID: id}, Token: token}
 }
 
 // ChangeVisibility makes a message in flight wait again after a time from now, 0 for
@@ -291,14 +308,16 @@ func (s *Service) ChangeVisibility(ctx context.Context, queue, handle string, vi
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	f, ok := b.flights[r.id]
-	if !ok || r.boot != s.boot || f.token != r.token || !f.until.After(now) {
+	if !ok || f.boot != r.boot || f.token != r.token || !f.until.After(now) {
 		return errNotInFlight(handle)
 	}
 	if now.Add(visibility).Sub(f.received) > maxVisibility {
 		return invalidValue("Value %s for parameter VisibilityTimeout is invalid. Reason: Total VisibilityTimeout for the message is beyond the limit [43200 seconds].", seconds(visibility))
 	}
 	until := now.Add(visibility)
-	err = b.events.Extend(ctx, store.Leased{Event: store.Event{ID: r.id}, Token: r.token}, until)
+	if f.lease != 0 {
+		err = b.events.Extend(ctx, leaseOf(r.id, f.lease), until)
+	}
 	if errors.Is(err, store.ErrConflict) {
 		return errNotInFlight(handle)
 	}

@@ -27,11 +27,16 @@ type bench struct {
 	t       *testing.T
 	store   *memory.Store
 	catalog *catalog.Catalog
+	dir     string // for files
+	state   string // file
+	// events is the store's queue of a name.
+	events func(name string) store.Queue
 }
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
 	b := &bench{t: t, store: memory.New()}
+	b.events = b.store.Queue
 	var err error
 	if b.catalog, err = catalog.Open(t.Context(), b.store.Metadata(), catalog.Options{Logger: slog.New(slog.DiscardHandler)}); err != nil {
 		t.Fatal(err)
@@ -42,7 +47,7 @@ func newBench(t *testing.T) *bench {
 
 func (b *bench) open() *queue.Service {
 	b.t.Helper()
-	s, err := queue.Open(queue.Options{Catalog: b.catalog, Events: b.store.Queue, Scope: scope, Logger: slog.New(slog.DiscardHandler)})
+	s, err := queue.Open(queue.Options{Catalog: b.catalog, Events: b.events, Scope: scope, State: b.state, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -116,7 +121,9 @@ func (b *bench) counts(name string) [3]string {
 func virtual(t *testing.T, run func(t *testing.T, b *bench)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir() // it goes last
 		b := newBench(t)
+		b.dir = dir
 		t.Cleanup(b.close)
 		run(t, b)
 	})

@@ -135,7 +135,6 @@ func TestQueuesByCLI(t *testing.T) {
 			})
 			want("send", aws("send-message-batch", "--queue-url", u, "--entries", "Id=a,MessageBody=hello", "--query", "Successful[].[Id,MD5OfMessageBody]"), "a\t5d41402abc4b2a76b9719d911017c592")
 			want("receive", aws("receive-message", "--queue-url", u, "--attribute-names", "All", "--query", "Messages[0].[Body,Attributes.ApproximateReceiveCount]"), "hello\t1")
-			want("purge", aws("purge-queue", "--queue-url", u), "")
 			_, stderr, err := s.tryRun(t, t.TempDir(), program, "--endpoint-url", "http://"+s.address, "sqs", "get-queue-url", "--queue-name", "none")
 			var exit *exec.ExitError
 			if !errors.As(err, &exit) || !bytes.Contains(stderr, []byte("(AWS.SimpleQueueService.NonExistentQueue) when calling the GetQueueUrl operation")) {
@@ -227,6 +226,45 @@ func TestAcknowledgedMessagesSurviveAKill(t *testing.T) {
 		t.Errorf("%d of %d acknowledged messages are lost: %v", len(lost), len(acknowledged), lost)
 	}
 	t.Logf("%d acknowledged, %d deleted, %d without an answer, %d received", len(acknowledged), len(deleted), len(uncertain), len(got))
+}
+
+// TestMessagesInFlightOverARestart: a server that ends in good order leaves what is in
+// flight to the next one.
+func TestMessagesInFlightOverARestart(t *testing.T) {
+	dir := t.TempDir()
+	needRoot(t)
+	s := startIn(t, dir)
+	c := s.queueClient()
+	u := makeQueue(t, c, "q", map[string]string{"VisibilityTimeout": "600"})
+	for _, body := range []string{"one", "two"} {
+		if _, err := c.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: u, MessageBody: &body}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	messages := receiveSome(t, c, u, 5*time.Second)
+	if len(messages) != 2 {
+		t.Fatalf("received %d messages", len(messages))
+	}
+	if err := s.end(); err != nil {
+		t.Fatal(err)
+	}
+	s = startIn(t, dir)
+	c = s.queueClient()
+	u = makeQueue(t, c, "q", nil)
+	if again := receiveSome(t, c, u, 0); len(again) != 0 {
+		t.Errorf("received again: %+v", again)
+	}
+	if _, err := c.DeleteMessage(t.Context(), &sqs.DeleteMessageInput{QueueUrl: u, ReceiptHandle: messages[0].ReceiptHandle}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := c.ChangeMessageVisibility(t.Context(), &sqs.ChangeMessageVisibilityInput{QueueUrl: u, ReceiptHandle: messages[1].ReceiptHandle, VisibilityTimeout: 0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := receiveSome(t, c, u, 5*time.Second)
+	if len(again) != 1 || *again[0].MessageId != *messages[1].MessageId {
+		t.Errorf("received %+v, want %s", again, *messages[1].Body)
+	}
 }
 
 func receiveSome(t *testing.T, c *sqs.Client, u *string, wait time.Duration) []types.Message {
