@@ -120,9 +120,8 @@ func (s *Service) hand(ctx context.Context, q *lambda.Queue, b *box, leased []st
 			old = append(old, moved{l, m})
 			continue
 		}
-		f, handed := s.board(b, l, now, visibility)
+		f, handed := s.board(ctx, b, l, now, visibility)
 		if !handed {
-			_ = b.events.Extend(ctx, l, f.until) // else it is met again sooner
 			continue
 		}
 		if m.ReceiveCount += f.receives; m.FirstReceivedAt.IsZero() {
@@ -157,8 +156,8 @@ func (b *box) setAside(ctx context.Context, l store.Leased) {
 }
 
 // board notes that a message is in flight. handed is false for one that is so by the
-// receipt of an earlier service, which the store does not know of.
-func (s *Service) board(b *box, l store.Leased, now time.Time, visibility time.Duration) (f flight, handed bool) {
+// receipt of an earlier service, which the store has not known of.
+func (s *Service) board(ctx context.Context, b *box, l store.Leased, now time.Time, visibility time.Duration) (f flight, handed bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	f, ok := b.flights[l.ID]
@@ -168,6 +167,7 @@ func (s *Service) board(b *box, l store.Leased, now time.Time, visibility time.D
 	case f.boot != s.boot && f.until.After(now):
 		f.lease = l.Token
 		b.flights[l.ID] = f
+		_ = b.events.Extend(ctx, l, f.until) // else it is met again sooner
 		return f, false
 	default:
 		f.receives++
