@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -17,13 +18,15 @@ import (
 )
 
 // eventLimit bounds how long an event may take to be run as often as it is.
-const eventLimit = 20 * time.Second
+const eventLimit = time.Minute
 
-// deployEvents deploys the function that tells of its attempts.
-func (s *server) deployEvents(t *testing.T, name string) {
+// deployEvents deploys functions that tell of their attempts.
+func (s *server) deployEvents(t *testing.T, names ...string) {
 	t.Helper()
-	s.deployKeeping(t, name, spec{runtime: python(t), handler: "handler.handler", zip: source(t, "python/events"), timeout: 30,
-		env: map[string]string{"GREETING": "first"}})
+	sp := spec{runtime: "provided.al2023", handler: "bootstrap", zip: bootstrap(t, "events"), timeout: 30, env: map[string]string{"GREETING": "first"}}
+	for _, name := range names {
+		s.deployKeeping(t, name, sp)
+	}
 }
 
 // send enqueues an event and returns its request id.
@@ -88,9 +91,7 @@ func (s *server) wantTold(t *testing.T, function, name, id string, greetings ...
 func TestEvents(t *testing.T) {
 	s := start(t, "--async-retry-delays", "300ms,1500ms", "--function-allow", "lambda:InvokeFunction")
 	ctx := t.Context()
-	for _, name := range []string{"events", "once", "updated", "off", "loop"} {
-		s.deployEvents(t, name)
-	}
+	s.deployEvents(t, "events", "once", "updated", "off", "loop")
 	good := s.sendEvent(t, "events", map[string]any{"name": "good"})
 	bad := s.sendEvent(t, "events", map[string]any{"name": "bad", "fail": true})
 
@@ -194,5 +195,45 @@ func TestEventsOutliveKill(t *testing.T) {
 	again := startIn(t, dir)
 	for name, id := range ids {
 		again.wantTold(t, "busy", name, id, "first")
+	}
+}
+
+// TestEventsOutliveUpgrade: a server that goes on as the next program finishes what
+// is running, and runs what waits there, each once.
+func TestEventsOutliveUpgrade(t *testing.T) {
+	const events = 10
+	s := start(t)
+	s.deployEvents(t, "busy")
+	if _, err := s.client.PutFunctionConcurrency(t.Context(), &lambda.PutFunctionConcurrencyInput{
+		FunctionName: aws.String("busy"), ReservedConcurrentExecutions: aws.Int32(1),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	ids := map[string]string{"long": s.sendEvent(t, "busy", map[string]any{"name": "long", "sleepMS": 1500})}
+	if err := eventually(eventLimit, func() error {
+		if len(s.told(t, "busy", "long")) == 0 {
+			return fmt.Errorf("the function is not occupied")
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range events {
+		name := fmt.Sprintf("event-%d", i)
+		ids[name] = s.sendEvent(t, "busy", map[string]any{"name": name})
+	}
+	if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	if err := eventually(eventLimit, func() error {
+		if strings.Count(s.stderr.String(), "msg=ready") < 2 {
+			return fmt.Errorf("the next program is not ready")
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for name, id := range ids {
+		s.wantTold(t, "busy", name, id, "first")
 	}
 }
