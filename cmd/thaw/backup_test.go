@@ -347,3 +347,28 @@ func TestSetBackStore(t *testing.T) {
 	}
 	closeServerState(t, s)
 }
+
+// TestDamagedStore: a server whose journal has lost a segment starts, with the records
+// from their copy, and thaw doctor tells of it.
+func TestDamagedStore(t *testing.T) {
+	dir := isolate(t)
+	s := openServerState(t, dir)
+	fill(t, s)
+	want := len(s.catalog.Functions())
+	closeServerState(t, s)
+	segments, err := filepath.Glob(filepath.Join(dir, "store", "journal", "*.log"))
+	if err != nil || len(segments) == 0 {
+		t.Fatalf("segments %v, %v", segments, err)
+	}
+	if err := os.Truncate(segments[len(segments)-1], 100); err != nil {
+		t.Fatal(err)
+	}
+	s = openServerState(t, dir)
+	if got := len(s.catalog.Functions()); got != want || want == 0 {
+		t.Errorf("%d functions, want %d", got, want)
+	}
+	closeServerState(t, s)
+	if text, ok := checkStore(host{dataDir: dir}); ok || !strings.Contains(text, "damage was found") {
+		t.Errorf("doctor: %q, %t", text, ok)
+	}
+}

@@ -129,9 +129,35 @@ func (l Log) make() error {
 }
 
 // Keep gives a file a second name among the evidence, and returns that name. The
-// bytes are shared: whoever repairs it has to write a new file.
+// bytes are shared where the file system can do that: whoever repairs the file has to
+// write a new one.
 func (l Log) Keep(path string, at time.Time) (kept string, err error) {
-	return l.keep(path, at, os.Link)
+	return l.keep(path, at, func(from, to string) error {
+		if os.Link(from, to) == nil {
+			return nil
+		}
+		return copyFile(from, to)
+	})
+}
+
+func copyFile(from, to string) error {
+	r, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	w, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(w, r)
+	if err == nil {
+		err = w.Sync()
+	}
+	if err = errors.Join(err, w.Close()); err != nil {
+		return errors.Join(err, os.Remove(to))
+	}
+	return nil
 }
 
 // Move takes a file or a directory away, to the evidence.

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	crand "crypto/rand"
 
@@ -50,6 +52,15 @@ func openJournal(o Options) (*journal, map[string]map[string]liveEvent, error) {
 func (j *journal) begin(r *records) {
 	j.table = r
 	j.ended.Go(j.run)
+}
+
+// keep has a file among the evidence if that can be: it is no reason not to start.
+func (j *journal) keep(path string, at time.Time) (kept string) {
+	kept, err := j.damage.Keep(path, at)
+	if err != nil {
+		j.logger.Warn("damaged file not kept", slog.Any("error", err))
+	}
+	return kept
 }
 
 // name is a path within the store's directory.
@@ -197,10 +208,7 @@ func (l *loader) withoutMark(numbers []uint64, reason error) error {
 		What: "the mark of the journal is missing: that its end is complete cannot be told"}
 	if errors.Is(reason, errMark) {
 		finding.What = "the mark of the journal is damaged: that its end is complete cannot be told"
-		var err error
-		if finding.Kept, err = l.damage.Keep(filepath.Join(l.root, markFile), finding.At); err != nil {
-			return err
-		}
+		finding.Kept = l.keep(filepath.Join(l.root, markFile), finding.At)
 	}
 	l.found = append(l.found, finding)
 	return nil
@@ -306,9 +314,9 @@ func (l *loader) checkHeader(path string, b []byte, first uint64) error {
 			return nil
 		}
 	}
-	f.Kept, err = l.damage.Keep(path, f.At)
+	f.Kept = l.keep(path, f.At)
 	l.found = append(l.found, f)
-	return err
+	return nil
 }
 
 // missing reports groups that were acknowledged and are not there, with at most so
@@ -322,11 +330,7 @@ func (l *loader) missing(from, to, events uint64) error {
 	f := damage.Finding{At: l.now(), File: l.name(l.dir), From: from, To: to, Events: events,
 		What: fmt.Sprintf("%d groups of the journal are damaged or missing", to-from+1)}
 	for _, s := range l.segments[max(0, len(l.segments)-2):] {
-		kept, err := l.damage.Keep(s.path, f.At)
-		if err != nil {
-			return err
-		}
-		f.File, f.Kept = l.name(s.path), kept
+		f.File, f.Kept = l.name(s.path), l.keep(s.path, f.At)
 	}
 	l.found = append(l.found, f)
 	return nil

@@ -3,7 +3,6 @@ package local
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 
 	"thaw/internal/store/damage"
@@ -141,11 +140,7 @@ func (s spot) isIn(b []byte) bool {
 // reportUnreadable tells of events that were read once and cannot be any more.
 func (j *journal) reportUnreadable(s *segment, ended []record) error {
 	at := j.now()
-	kept, err := j.damage.Keep(s.path, at)
-	if err != nil {
-		j.logger.Warn("damaged file not kept", slog.Any("error", err))
-	}
-	found := damage.Finding{At: at, File: j.name(s.path), Kept: kept, Events: uint64(len(ended)),
+	found := damage.Finding{At: at, File: j.name(s.path), Kept: j.keep(s.path, at), Events: uint64(len(ended)),
 		What: "events that wait cannot be read any more and were given up"}
 	for _, r := range ended[:min(len(ended), 100)] {
 		found.Records = append(found.Records, r.queue+" "+r.id)
