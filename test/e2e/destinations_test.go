@@ -3,11 +3,19 @@ package e2e_test
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -79,4 +87,88 @@ func wantedDeliveries() string {
 		`"function": [` + second + `, true]`,
 		`"loop": true`, `"denied": true`,
 	}, ", ") + "}"
+}
+
+// topics stands for an SNS that is down at first.
+type topics struct {
+	mu        sync.Mutex
+	up        bool
+	refused   int
+	published []string
+}
+
+func (p *topics) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.up {
+		p.refused++
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	p.published = append(p.published, r.FormValue("Message"))
+	fmt.Fprint(w, `<PublishResponse><PublishResult><MessageId>m</MessageId></PublishResult></PublishResponse>`)
+}
+
+// wait waits until as many messages have been refused and published, and returns the
+// latter.
+func (p *topics) wait(t *testing.T, refused, published int) (messages []string) {
+	t.Helper()
+	err := eventually(settleLimit, func() error {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.refused < refused || len(p.published) < published {
+			return fmt.Errorf("%d refused and %d published", p.refused, len(p.published))
+		}
+		messages = slices.Clone(p.published)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return messages
+}
+
+// TestDestinationComesBack: a record whose target is down outlives the server, and
+// is delivered without the function running again.
+func TestDestinationComesBack(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "credentials")
+	if err := os.WriteFile(file, []byte("[default]\naws_access_key_id = none\naws_secret_access_key = none\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(credentialsFile, file)
+	service := &topics{}
+	front := httptest.NewServer(service)
+	t.Cleanup(front.Close)
+	dir, flags := t.TempDir(), []string{"--sns-endpoint", front.URL, "--function-allow", "sns:Publish"}
+	s := startIn(t, dir, flags...)
+	s.deployEvents(t, "told")
+	if _, err := s.client.PutFunctionEventInvokeConfig(t.Context(), &lambda.PutFunctionEventInvokeConfigInput{
+		FunctionName:      aws.String("told"),
+		DestinationConfig: &types.DestinationConfig{OnSuccess: &types.OnSuccess{Destination: aws.String("arn:aws:sns:us-east-1:000000000000:t")}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	id := s.sendEvent(t, "told", map[string]any{"name": "once"})
+	service.wait(t, 1, 0)
+	s.kill()
+	service.mu.Lock()
+	service.up = true
+	service.mu.Unlock()
+	again := startIn(t, dir, flags...)
+	text := service.wait(t, 1, 1)[0]
+	var record struct {
+		RequestContext struct {
+			RequestID              string
+			ApproximateInvokeCount int
+		}
+	}
+	if err := json.Unmarshal([]byte(text), &record); err != nil {
+		t.Fatal(err)
+	}
+	if c := record.RequestContext; c.RequestID != id || c.ApproximateInvokeCount != 1 {
+		t.Errorf("record %s, want one of %s", text, id)
+	}
+	if runs := again.told(t, "told", "once"); len(runs) > 1 {
+		t.Errorf("runs %v", runs)
+	}
 }
