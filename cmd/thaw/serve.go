@@ -222,13 +222,3 @@ func defaultRuntimesDir() string {
 	}
 	return filepath.Join(defaultDataDir(), "runtimes")
 }
-
-// defaultMaxEnvironments is one for every 24 MiB of the machine's memory, up to the
-// account's default concurrency: an idle environment of a function in Go takes 5
-// MiB, one in Node.js 30. What functions take when they run is not known ahead;
-// --memory-reserve keeps environments from being started, and idle ones from
-// staying, when it runs short.
-func defaultMaxEnvironments() int {
-	const perEnvironment = 24 << 20
-	return int(min(max(memoryBytes()/perEnvironment, 16), lambda.DefaultAccountConcurrency))
-}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"thaw/internal/concurrency"
 	"thaw/internal/control"
@@ -39,6 +40,21 @@ func (a *admitting) options(o pool.Options) pool.Options {
 		o.HostWait = -1
 	}
 	return o
+}
+
+// defaultMaxEnvironments is one for every 24 MiB of the machine's memory, up to the
+// account's default concurrency: an idle environment of a small function takes 5 to
+// 12. What functions take when they run is not known ahead; --memory-reserve keeps
+// environments from being started, and idle ones from staying, when it runs short.
+// Each takes some 18 descriptors of the server, too.
+func defaultMaxEnvironments() int {
+	const perEnvironment, descriptors, others, least = 24 << 20, 24, 1024, 16
+	most := uint64(lambda.DefaultAccountConcurrency)
+	var files unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &files) == nil && files.Max > others {
+		most = min(most, (files.Max-others)/descriptors)
+	}
+	return int(max(min(memoryBytes()/perEnvironment, most), least))
 }
 
 // claim tells the pool what functions claim at the start: changes it is told as

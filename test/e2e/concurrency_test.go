@@ -75,7 +75,7 @@ func most(ran []gauged) (most int) {
 // beside it is refused.
 func TestFiveHundred(t *testing.T) {
 	const limit, reserved = 500, 40
-	s := start(t, "--account-concurrency", fmt.Sprint(limit))
+	s := start(t, "--account-concurrency", fmt.Sprint(limit), "--max-environments", fmt.Sprint(limit)) // a small machine has room for fewer
 	s.deployKeeping(t, "gauge", gauge(t))
 	began := time.Now()
 	ran, refused := s.volley(t, limit, "")
