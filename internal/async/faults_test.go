@@ -80,7 +80,7 @@ func TestFullDisk(t *testing.T) {
 			t.Errorf("enqueued with %v", err)
 		}
 		disk.broken.Store(false)
-		s.invoke = succeed
+		s.play(succeed)
 		rest(10 * time.Minute)
 		s.close(t.Context())
 		if len(s.attempts) != 3 || len(s.deliveries) != 1 || s.left() != 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"math/rand/v2"
 	"testing"
 	"testing/synctest"
@@ -22,7 +23,7 @@ func TestEngineHistories(t *testing.T) {
 	base := firstSeed()
 	for i := range uint64(histories) {
 		ok := t.Run("", func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { (&history{random: rand.New(rand.NewPCG(base+i, 0))}).run(t) })
+			synctest.Test(t, func(t *testing.T) { (&history{seed: base + i, random: rand.New(rand.NewPCG(base+i, 0))}).run(t) })
 		})
 		if !ok {
 			t.Fatalf("replay with -seed %d", base+i)
@@ -30,13 +31,15 @@ func TestEngineHistories(t *testing.T) {
 	}
 }
 
-// history is one of them. Its events' fates are drawn when they happen.
+// history is one of them.
 type history struct {
-	random    *rand.Rand
+	seed      uint64
+	random    *rand.Rand // of its steps
 	s         *stage
 	functions map[string]*temper
 	events    map[string]*fate
 	restarts  int
+	delivered map[string]int // tries of deliveries
 }
 
 // temper is how a function behaves.
@@ -62,6 +65,7 @@ type try struct {
 
 func (h *history) run(t *testing.T) {
 	h.s, h.functions, h.events = newStage(t), map[string]*temper{}, map[string]*fate{}
+	h.delivered = map[string]int{}
 	h.s.opts.Concurrency = 1 + h.random.IntN(8)
 	h.s.invoke, h.s.deliver = h.invoke, h.deliver
 	for i := range 1 + h.random.IntN(3) {
@@ -126,11 +130,11 @@ func (h *history) step() {
 	}
 }
 
-// draw is a number from 0 to below 1; who calls does not hold the stage's lock.
-func (h *history) draw() float64 {
-	h.s.mu.Lock()
-	defer h.s.mu.Unlock()
-	return h.random.Float64()
+// dice are the numbers of one try: the same in each replay, whoever comes first.
+func (h *history) dice(of string, try int) *rand.Rand {
+	sum := fnv.New64a()
+	fmt.Fprint(sum, of, try)
+	return rand.New(rand.NewPCG(h.seed, sum.Sum64()))
 }
 
 func (h *history) invoke(e *async.Event) (r lambda.Result, err error) {
@@ -140,22 +144,23 @@ func (h *history) invoke(e *async.Event) (r lambda.Result, err error) {
 	at := len(f.tries)
 	f.tries = append(f.tries, try{begun: time.Now()})
 	h.s.mu.Unlock()
+	dice := h.dice(e.RequestID, at)
 	how := async.Succeeded
 	switch {
-	case h.draw() < m.refuses:
+	case dice.Float64() < m.refuses:
 		how = async.Refused
 		r, err = throttle(e)
-		if h.draw() < 0.5 {
+		if dice.Float64() < 0.5 {
 			r, err = broken(e)
 		}
-	case h.draw() < m.fails:
+	case dice.Float64() < m.fails:
 		how = async.Failed
 		r, err = fail(e)
 	default:
 		r, err = succeed(e)
 	}
 	if how != async.Refused {
-		time.Sleep(time.Duration(h.draw() * float64(10*time.Second)))
+		time.Sleep(time.Duration(dice.Float64() * float64(10*time.Second)))
 	}
 	h.s.mu.Lock()
 	f.tries[at].ended, f.tries[at].how = time.Now(), how
@@ -163,8 +168,12 @@ func (h *history) invoke(e *async.Event) (r lambda.Result, err error) {
 	return r, err
 }
 
-func (h *history) deliver(*async.Delivery) error {
-	if h.draw() < 0.2 {
+func (h *history) deliver(d *async.Delivery) error {
+	h.s.mu.Lock()
+	h.delivered[d.ID]++
+	try := h.delivered[d.ID]
+	h.s.mu.Unlock()
+	if h.dice(d.ID, try).Float64() < 0.2 {
 		return errors.New("no connection")
 	}
 	return nil
