@@ -57,6 +57,7 @@ type Backlog struct {
 	waiting    partitionHeap
 	line       []*partition
 	counts     [states]int // of the entries in partitions
+	ending     int         // entries that were taken out, and are to be added or forgotten
 	lastToken  uint64
 	cleared    uint64 // items of a place before it were ended by Clear
 	holds      map[string]time.Time
@@ -104,8 +105,16 @@ func (b *Backlog) Forget(events []store.Event) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for i := range events {
-		delete(b.items, events[i].ID)
+		b.forget(events[i].ID)
 	}
+}
+
+// forget gives up an ID; the caller holds mu.
+func (b *Backlog) forget(id string) {
+	if e := b.items[id]; e != nil && e.ending {
+		b.ending--
+	}
+	delete(b.items, id)
 }
 
 // Add makes stored events available from their due time on, save those that Clear
@@ -115,8 +124,8 @@ func (b *Backlog) Add(items ...Item) {
 	defer b.mu.Unlock()
 	now := b.now()
 	for _, item := range items {
+		b.forget(item.ID)
 		if item.Place < b.cleared {
-			delete(b.items, item.ID)
 			continue
 		}
 		e := &entry{Item: item}
@@ -168,7 +177,7 @@ func (b *Backlog) Count() store.Count {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.advance(b.now())
-	return store.Count{Waiting: b.counts[ready], Leased: b.counts[leased], Delayed: b.counts[delayed]}
+	return store.Count{Waiting: b.counts[ready], Leased: b.counts[leased] + b.ending, Delayed: b.counts[delayed]}
 }
 
 // Lease hands out up to limit due items, waiting until there is one.
@@ -269,6 +278,7 @@ func (b *Backlog) Remove(token uint64) (Item, error) {
 	}
 	delete(b.tokens, token)
 	b.take(e)
+	b.end(e)
 	return e.Item, nil
 }
 
@@ -298,9 +308,17 @@ func (b *Backlog) Take(ids []string) (taken []Item) {
 		}
 		delete(b.tokens, e.token)
 		b.take(e)
+		b.end(e)
 		taken = append(taken, e.Item)
 	}
 	return taken
+}
+
+// end has an entry that was taken out counted as in hands, until it is known what has
+// become of it: while that is being written, it is neither there nor gone.
+func (b *Backlog) end(e *entry) {
+	e.ending = true
+	b.ending++
 }
 
 func (b *Backlog) held(token uint64) (*entry, error) {

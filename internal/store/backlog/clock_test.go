@@ -64,6 +64,9 @@ func jump(t *testing.T, random *rand.Rand) {
 					t.Fatalf("step %d: %+v, %v", step, item, err)
 				}
 				delete(held, id)
+				if c := b.Count(); c.Waiting+c.Leased+c.Delayed != len(there) {
+					t.Fatalf("step %d: count %+v of %d, while one is ended", step, c, len(there))
+				}
 				if random.IntN(2) == 0 {
 					item.Due = clock.at.Add(time.Minute)
 					b.Add(item)

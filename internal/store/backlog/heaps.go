@@ -20,6 +20,7 @@ type entry struct {
 	partition *partition
 	index     int32 // in partition.ready, or in partition.later
 	state     state
+	ending    bool // taken out, to be added again or forgotten
 }
 
 // partition holds the entries of one key, the earliest due first of each heap.
