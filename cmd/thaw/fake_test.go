@@ -46,7 +46,7 @@ func newFakeServer(t *testing.T, accessKey, dataDir string) *httptest.Server {
 	mux.HandleFunc("PUT /2015-03-31/functions/{name}/code", f.updateCode)
 	mux.HandleFunc("DELETE /2015-03-31/functions/{name}", f.remove)
 	mux.HandleFunc("POST /2015-03-31/functions/{name}/invocations", f.invoke)
-	queues := newFakeQueues(t)
+	queues, measured := newFakeQueues(t), newFakeMetrics(t)
 	mux.HandleFunc("POST /{$}", func(w http.ResponseWriter, r *http.Request) {
 		if queues.Ours(r) {
 			queues.ServeHTTP(w, r)
@@ -54,6 +54,7 @@ func newFakeServer(t *testing.T, accessKey, dataDir string) *httptest.Server {
 		}
 		f.logs(w, r)
 	})
+	mux.Handle("POST /service/", measured)
 	new(fakeLayers).handle(mux)
 	mux.HandleFunc("GET /_thaw/backup", f.backup)
 	mux.HandleFunc("GET /_thaw/usage", f.usage)
@@ -69,6 +70,8 @@ func (f *fakeServer) authorised(next http.Handler) http.Handler {
 		authorization := r.Header.Get("Authorization")
 		service := "lambda"
 		switch target := r.Header.Get("X-Amz-Target"); {
+		case strings.HasPrefix(r.URL.Path, "/service/"):
+			service = "monitoring"
 		case strings.HasPrefix(target, "AmazonSQS."):
 			service = "sqs"
 		case target != "":
