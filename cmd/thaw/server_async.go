@@ -97,7 +97,7 @@ func (s *server) openEvents(ctx context.Context) error {
 	s.events, err = async.Open(async.Options{
 		Events: s.store.Queue(async.EventQueue), Deliveries: s.store.Queue(async.DeliveryQueue),
 		Invoker: attempts{s}, Deliverer: deliverer, Function: s.functionNamed, Scope: s.config.Scope,
-		Concurrency: min(s.config.AccountConcurrency, s.config.MaxEnvironments), Delays: s.config.Retrying.Delays,
+		Concurrency: hands(min(s.config.AccountConcurrency, s.config.MaxEnvironments)), Delays: s.config.Retrying.Delays,
 		Meter: s.metrics, Logger: s.logger,
 	})
 	if err != nil {
@@ -134,8 +134,9 @@ func (s *server) drainEvents(ctx context.Context) {
 // attempts runs events by the walk of every invocation.
 type attempts struct{ *server }
 
-// headroom is the share of the account's unreserved concurrency, one part in ten,
-// that events leave to those who wait for an answer.
+// headroom is the share, one part in ten, of the account's unreserved concurrency
+// and of the environments that may exist which events leave to those who wait for
+// an answer.
 const headroom = 10
 
 func (a attempts) Invoke(ctx context.Context, e *async.Event) (lambda.Result, error) {
@@ -153,6 +154,10 @@ func (a attempts) Invoke(ctx context.Context, e *async.Event) (lambda.Result, er
 	}
 	return result, err
 }
+
+// hands is how many events run at one time where there is room for so many
+// invocations.
+func hands(room int) int { return room - room/headroom }
 
 // crowded tells whether the last part of what is nobody's own is begun.
 func crowded(account int, u concurrency.Usage) bool {
