@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
+	"net/http"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -24,9 +26,24 @@ import (
 // queueClient makes a client of the message queues that tries once.
 func (s *server) queueClient() *sqs.Client {
 	return sqs.New(sqs.Options{
-		Region: "us-east-1", BaseEndpoint: aws.String("http://" + s.address), Retryer: aws.NopRetryer{},
+		Region: "us-east-1", BaseEndpoint: aws.String("http://" + s.address), Retryer: aws.NopRetryer{}, HTTPClient: fromMemory{},
 		Credentials: credentials.NewStaticCredentialsProvider(s.accessID, s.secret, ""),
 	})
+}
+
+// fromMemory sends bodies that the SDK cannot close. It closes them when it has the
+// head of an answer, and if the transport is not yet done with the body then, it
+// breaks the connection, and with it the rest of the answer.
+type fromMemory struct{}
+
+func (fromMemory) Do(r *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	r = r.Clone(r.Context())
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return http.DefaultClient.Do(r)
 }
 
 // makeQueue makes a queue and returns its URL.
