@@ -44,6 +44,7 @@ type Disk struct {
 	room     int64        // bytes that files may have in all; 0 is no bound
 	used     int64
 	left     int // changes until the power is cut, if it is above 0
+	failing  int // syncs that are to fail
 	dead     bool
 	cut      chan struct{} // closed when the power was cut
 	released chan struct{} // closed when whoever waits may have an error
@@ -119,6 +120,15 @@ func (d *Disk) CutAfter(n int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.left = n
+}
+
+// FailSyncs has the next n syncs fail. What they were to bring to the medium counts as
+// written all the same, as it does for Linux's page cache: asking again succeeds, and
+// brings nothing.
+func (d *Disk) FailSyncs(n int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.failing = n
 }
 
 // Cut cuts the power now.
@@ -221,7 +231,12 @@ func (w write) apply(b []byte) []byte {
 	return b
 }
 
-func (d *Disk) sync(i *inode) {
+func (d *Disk) sync(i *inode) syscall.Errno {
+	if d.failing > 0 {
+		d.failing--
+		i.pending = nil
+		return syscall.EIO
+	}
 	for _, w := range i.pending {
 		i.medium = w.apply(i.medium)
 	}
@@ -235,6 +250,7 @@ func (d *Disk) sync(i *inode) {
 		}
 	}
 	d.log = rest
+	return 0
 }
 
 func (c nameChange) apply() {

@@ -242,7 +242,9 @@ func (n *node) Write(_ context.Context, f fs.FileHandle, b []byte, offset int64)
 		return 0, errno
 	}
 	if h, ok := f.(*handle); ok && h.sync {
-		n.disk.sync(n.inode)
+		if errno := n.disk.sync(n.inode); errno != 0 {
+			return 0, errno
+		}
 	}
 	return uint32(len(b)), 0
 }
@@ -256,8 +258,7 @@ func (n *node) Fsync(context.Context, fs.FileHandle, uint32) syscall.Errno {
 		return errno
 	}
 	defer n.disk.mu.Unlock()
-	n.disk.sync(n.inode)
-	return 0
+	return n.disk.sync(n.inode)
 }
 
 // Allocate makes the file longer, as plain fallocate does.
