@@ -58,7 +58,7 @@ func TestMetrics(t *testing.T) {
 func (s *server) beMetered(t *testing.T) {
 	t.Helper()
 	sp := goEcho(t)
-	sp.timeout = 1
+	sp.timeout = 3
 	s.deployKeeping(t, metered, sp)
 	name := aws.String(metered)
 	v, err := s.client.PublishVersion(t.Context(), &lambda.PublishVersionInput{FunctionName: name})
@@ -72,11 +72,11 @@ func (s *server) beMetered(t *testing.T) {
 		s.invoke(t, metered, map[string]any{})
 	}
 	s.invoke(t, metered, map[string]any{"raise": "on purpose"}).failed(t)
-	s.invoke(t, metered, map[string]any{"sleepMS": 1500}).failed(t)
+	s.invoke(t, metered, map[string]any{"sleepMS": 4000}).failed(t)
 	var burst sync.WaitGroup
 	for range meteredBurst {
 		burst.Go(func() {
-			if _, err := s.tryInvoke(t.Context(), metered, map[string]any{"sleepMS": 500}); err != nil {
+			if _, err := s.tryInvoke(t.Context(), metered, map[string]any{"sleepMS": 1500}); err != nil {
 				t.Error(err)
 			}
 		})
