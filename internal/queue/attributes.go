@@ -51,6 +51,7 @@ const (
 	MaxMessageSize = 1 << 20
 	maxReceives    = 1000
 	maxTags        = 50
+	maxQueues      = 100_000  // Thaw's own: the service has none
 	maxSources     = 10       // of a redrive allow policy
 	maxPolicy      = 20 << 10 // bytes
 )

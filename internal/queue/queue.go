@@ -182,6 +182,9 @@ func (s *Service) Create(ctx context.Context, name string, attributes, tags map[
 		if r, ok := s.catalog.Queue(name); ok {
 			return s.same(r.Queue, &q, attributes)
 		}
+		if len(s.catalog.Queues()) >= maxQueues {
+			return lambda.Errorf(codeOverLimit, "This server has as many queues as it can: %d.", maxQueues)
+		}
 		_, err := s.catalog.PutQueue(ctx, &q, 0)
 		if !errors.Is(err, store.ErrConflict) {
 			return err
