@@ -2,6 +2,7 @@ package local_test
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -46,6 +47,42 @@ func BenchmarkOpen(b *testing.B) {
 		}
 		b.StartTimer()
 	}
+}
+
+// BenchmarkOpenBacklog opens a store in which 100,000 events of 1 KB wait.
+func BenchmarkOpenBacklog(b *testing.B) {
+	const all = 100_000
+	dir := b.TempDir()
+	s := open(b, dir)
+	for n := 0; n < all; n += store.MaxBatch {
+		events := make([]store.Event, min(store.MaxBatch, all-n))
+		for i := range events {
+			events[i] = store.Event{ID: fmt.Sprintf("6f1c2ad8-0000-4000-8000-%012d", n+i), Partition: fmt.Sprint("f", i%20), Body: make([]byte, 1000)}
+		}
+		if err := s.Queue("async").EnqueueBatch(b.Context(), events); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		b.Fatal(err)
+	}
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	for b.Loop() {
+		s := open(b, dir)
+		b.StopTimer()
+		if count, err := s.Queue("async").Count(b.Context()); err != nil || count.Waiting != all {
+			b.Fatalf("count %+v, %v", count, err)
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(int64(after.HeapAlloc)-int64(before.HeapAlloc))/all, "B/event")
 }
 
 func BenchmarkPut(b *testing.B) {

@@ -47,7 +47,7 @@ import (
 // errClosed is what a store answers after Close.
 var errClosed = errors.New("store is closed")
 
-// maxEvents bounds the events that wait in one queue. Each costs about 500 bytes of
+// maxEvents bounds the events that wait in one queue. Each costs about 250 bytes of
 // memory.
 const maxEvents = 1_000_000
 
