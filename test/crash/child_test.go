@@ -78,7 +78,9 @@ func childMain(root string) (err error) {
 		return err
 	}
 	logger := slog.New(slog.DiscardHandler)
-	if c.store, err = local.Open(ctx, local.Options{Dir: dir, Logger: logger}); err != nil {
+	// With little slack in every second life, so that what lives moves all the time.
+	slack := int64(c.life%2) << 19
+	if c.store, err = local.Open(ctx, local.Options{Dir: dir, Logger: logger, Slack: slack}); err != nil {
 		return err
 	}
 	m, err := mirror.Open(ctx, mirror.Options{Path: filepath.Join(root, mirror.FileName), Metadata: c.store.Metadata(), Engine: c.store, Logger: logger})

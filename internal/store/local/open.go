@@ -31,7 +31,7 @@ func openJournal(o Options) (*journal, map[string]map[string]liveEvent, error) {
 		dir:    filepath.Join(o.Dir, "journal"),
 		logger: o.Logger,
 		now:    o.Now,
-		slack:  defaultSlack,
+		slack:  o.Slack,
 		limit:  o.GroupRecords,
 		calls:  make(chan *call),
 		done:   make(chan struct{}),

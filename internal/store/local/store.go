@@ -60,6 +60,9 @@ type Options struct {
 	// GroupRecords bounds how many entries of concurrent callers share a sync of the
 	// disk; 0 means a default.
 	GroupRecords int
+	// Slack is how many bytes of the journal may be dead beyond those that live, before
+	// what lives at its front is written anew; 0 means a default.
+	Slack int64
 	// Now is time.Now if it is nil. It is only for the names of what is set aside.
 	Now func() time.Time
 }
@@ -89,6 +92,9 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	}
 	if o.GroupRecords == 0 {
 		o.GroupRecords = groupRecords
+	}
+	if o.Slack == 0 {
+		o.Slack = defaultSlack
 	}
 	if o.Now == nil {
 		o.Now = time.Now
