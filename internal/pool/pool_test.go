@@ -45,6 +45,7 @@ type env struct {
 	number             int
 	function, initType string
 	version            *lambda.Version
+	ended              chan struct{}
 
 	mu            sync.Mutex
 	busy, down    bool
@@ -60,7 +61,7 @@ type env struct {
 func (h *host) new(_ context.Context, function string, v *lambda.Version, initType string) (pool.Environment, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	e := &env{host: h, number: len(h.made), function: function, version: v, initType: initType, began: time.Now()}
+	e := &env{host: h, number: len(h.made), function: function, version: v, initType: initType, began: time.Now(), ended: make(chan struct{})}
 	h.made = append(h.made, e)
 	h.alive++
 	h.maxAlive = max(h.maxAlive, h.alive)
@@ -90,7 +91,11 @@ func (e *env) Init(context.Context) error {
 	if e.host.initOf != nil {
 		time.Sleep(e.host.initOf(e.function))
 	}
-	time.Sleep(e.host.initTakes)
+	select {
+	case <-time.After(e.host.initTakes):
+	case <-e.ended:
+		return errNoSandbox
+	}
 	e.mu.Lock()
 	e.idleSince = time.Now()
 	e.mu.Unlock()
@@ -182,6 +187,7 @@ func (e *env) Shutdown(context.Context) error {
 		return nil
 	}
 	e.down, e.lived = true, time.Since(e.began)
+	close(e.ended)
 	e.mu.Unlock()
 	time.Sleep(e.host.endTakes)
 	e.host.mu.Lock()

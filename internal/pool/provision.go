@@ -273,7 +273,7 @@ func (vp *versionPool) prepare(v *lambda.Version) {
 		pr.live++
 		m.counted = true
 		pr.failures, pr.reason, pr.retry = 0, "", time.Time{}
-	} else if err != errMoot {
+	} else if err != errMoot && vp.retired == nil {
 		vp.failed(err)
 	}
 	vp.mu.Unlock()

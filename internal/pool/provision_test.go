@@ -326,3 +326,29 @@ func TestProvisionedChange(t *testing.T) {
 		p.Close(t.Context())
 	})
 }
+
+// TestCloseEndsInits: nobody waits for an init of minutes when its environment is
+// not needed any more.
+func TestCloseEndsInits(t *testing.T) {
+	for name, end := range map[string]func(t *testing.T, p *pool.Pools){
+		"close":  func(t *testing.T, p *pool.Pools) { p.Close(t.Context()) },
+		"delete": func(_ *testing.T, p *pool.Pools) { p.Changed("f", nil) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := &host{t: t, initTakes: 15 * time.Minute}
+				p := open(h, pool.Options{})
+				p.Changed("f", provisioned(of("1", 1)))
+				synctest.Wait()
+				began := time.Now()
+				end(t, p)
+				synctest.Wait()
+				if _, alive := h.count(); alive != 0 || time.Since(began) > time.Second {
+					t.Errorf("%d alive %v later", alive, time.Since(began))
+				}
+				time.Sleep(time.Hour)
+				p.Close(t.Context())
+			})
+		})
+	}
+}

@@ -29,8 +29,9 @@ type versionPool struct {
 	version  *lambda.Version // what new environments are made to
 	retired  error           // why no environment is to be had here any more; nil
 	members  map[*member]struct{}
-	idle     []*member // the most recently used is last
-	waiters  []*waiter // the longest waiting is first
+	inits    map[Environment]struct{} // that are not members yet
+	idle     []*member                // the most recently used is last
+	waiters  []*waiter                // the longest waiting is first
 	starting int
 	draining int
 	empty    chan struct{} // closed when the last member of a retired pool is gone
@@ -306,7 +307,11 @@ func (vp *versionPool) make(v *lambda.Version, initType string) (*member, error)
 	began := time.Now()
 	env, err := vp.pools.opts.New(ctx, vp.fn.name, v, initType)
 	if err == nil {
-		if err = env.Init(ctx); err != nil {
+		if err = vp.initialising(env, true); err == nil {
+			err = env.Init(ctx)
+			_ = vp.initialising(env, false)
+		}
+		if err != nil {
 			err = errors.Join(err, env.Shutdown(ctx))
 		}
 	}
@@ -319,6 +324,22 @@ func (vp *versionPool) make(v *lambda.Version, initType string) (*member, error)
 		pool: vp, env: env, version: v, provisioned: initType == telemetry.ProvisionedConcurrency,
 		expires: now.Add(vp.pools.age()), reuse: reuse{init: now.Sub(began)},
 	}, nil
+}
+
+// initialising remembers an environment while it is made ready, so that it can be
+// ended if nobody needs it any more: its init may take minutes.
+func (vp *versionPool) initialising(env Environment, on bool) error {
+	vp.mu.Lock()
+	defer vp.mu.Unlock()
+	if !on {
+		delete(vp.inits, env)
+		return nil
+	}
+	if vp.inits == nil {
+		vp.inits = map[Environment]struct{}{}
+	}
+	vp.inits[env] = struct{}{}
+	return vp.retired
 }
 
 // started ends one start: with a member, or with the reason why there is none,
@@ -337,9 +358,12 @@ func (vp *versionPool) started(m *member, err error) {
 	if len(vp.waiters) > 0 {
 		first, vp.waiters = vp.waiters[0], vp.waiters[1:]
 	}
+	retired := vp.retired
 	vp.mu.Unlock()
 	if first == nil {
-		vp.pools.opts.Logger.Error("start environment", "function", vp.fn.name, "error", err)
+		if retired == nil {
+			vp.pools.opts.Logger.Error("start environment", "function", vp.fn.name, "error", err)
+		}
 		return
 	}
 	first.granted <- grant{err: err}
@@ -462,6 +486,13 @@ func (vp *versionPool) retire(why error) {
 	vp.waiters = nil
 	nothing := len(vp.members) == 0
 	vp.provision.end()
+	for env := range vp.inits {
+		vp.pools.work.Go(func() {
+			if err := env.Shutdown(context.Background()); err != nil {
+				vp.pools.opts.Logger.Error("shut down environment", "function", vp.fn.name, "error", err)
+			}
+		})
+	}
 	vp.mu.Unlock()
 	for _, w := range waiters {
 		w.granted <- grant{err: why}
