@@ -73,6 +73,9 @@ func (vp *versionPool) wait(ctx context.Context, w *waiter, patient bool) (*memb
 			vp.abandon(w)
 			return nil, ctx.Err()
 		case <-late.C:
+			if vp.withdraw(w) { // not even begun
+				return nil, throttle(hostFull)
+			}
 			vp.abandon(w)
 			return nil, fmt.Errorf("no environment of %s within %v", vp.fn.name, maxWait)
 		case <-full.C:
@@ -104,10 +107,16 @@ func (vp *versionPool) refuse(w *waiter, patient bool) bool {
 	if patient && !vp.pools.host.full() {
 		return false // it is not for want of room that one waits
 	}
+	return vp.withdraw(w)
+}
+
+// withdraw takes a waiter off the list, unless an environment is being started for
+// it, or it has one.
+func (vp *versionPool) withdraw(w *waiter) bool {
 	vp.mu.Lock()
 	defer vp.mu.Unlock()
 	at := slices.Index(vp.waiters, w)
-	if at < vp.starting { // or it has one
+	if at < vp.starting {
 		return false
 	}
 	vp.waiters = slices.Delete(vp.waiters, at, at+1)
