@@ -271,7 +271,7 @@ func (h *Handler) batchOf(queueURL *string, kind string, entryIDs []string) (nam
 		return "", err
 	}
 	if !h.Queues.Has(name) {
-		return "", lambda.Errorf("QueueDoesNotExist", "The specified queue does not exist.")
+		return "", errNoQueue()
 	}
 	return name, nil
 }

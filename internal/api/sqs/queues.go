@@ -21,8 +21,8 @@ func (h *Handler) createQueue(ctx context.Context, c *call, in *model.CreateQueu
 
 func (h *Handler) getQueueURL(_ context.Context, c *call, in *model.GetQueueUrlRequest) (*model.GetQueueUrlResult, error) {
 	owner := in.QueueOwnerAWSAccountId
-	if owner != nil && *owner != h.Scope.Account || !h.Queues.Has(*in.QueueName) {
-		return nil, lambda.Errorf("QueueDoesNotExist", "The specified queue does not exist.")
+	if owner != nil && *owner != h.Scope.Account || !isName(*in.QueueName) || !h.Queues.Has(*in.QueueName) {
+		return nil, errNoQueue()
 	}
 	return &model.GetQueueUrlResult{QueueUrl: new(h.urlOf(c, *in.QueueName))}, nil
 }

@@ -42,10 +42,19 @@ func (h *Handler) nameOf(queueURL *string) (string, error) {
 	if len(parts) < 2 {
 		return "", errAddress(queueURL)
 	}
-	if parts[len(parts)-2] != h.Scope.Account {
-		return "", lambda.Errorf("QueueDoesNotExist", "The specified queue does not exist.")
+	name := parts[len(parts)-1]
+	if parts[len(parts)-2] != h.Scope.Account || !isName(name) {
+		return "", errNoQueue()
 	}
-	return parts[len(parts)-1], nil
+	return name, nil
+}
+
+// isName tells a name from an ARN, which package queue takes for a name, too: what is
+// asked for would not be the queue that permission was asked for.
+func isName(name string) bool { return !strings.Contains(name, ":") }
+
+func errNoQueue() error {
+	return lambda.Errorf("QueueDoesNotExist", "The specified queue does not exist.")
 }
 
 // fromPath takes the URL of the queue from that of the request: clients of awsQuery

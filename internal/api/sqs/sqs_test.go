@@ -273,6 +273,24 @@ func TestAuthorisation(t *testing.T) {
 	refused(t, "another secret", err, "SignatureDoesNotMatch", "")
 }
 
+// TestAnARNIsNoName: a queue is found by the name that permission was asked for, or
+// somebody who is denied it would reach it by its ARN in a URL.
+func TestAnARNIsNoName(t *testing.T) {
+	s := newServer(t, nil)
+	u, ctx := s.queue(t, "q"), t.Context()
+	ok[*sdk.SendMessageOutput](t)(s.client.SendMessage(ctx, &sdk.SendMessageInput{QueueUrl: u, MessageBody: aws.String("m")}))
+	other := aws.String(strings.TrimSuffix(*u, "q") + arn + "q")
+	const code = "AWS.SimpleQueueService.NonExistentQueue"
+	_, err := s.client.ReceiveMessage(ctx, &sdk.ReceiveMessageInput{QueueUrl: other})
+	refused(t, "ReceiveMessage", err, code, "")
+	_, err = s.client.SendMessage(ctx, &sdk.SendMessageInput{QueueUrl: other, MessageBody: aws.String("m")})
+	refused(t, "SendMessage", err, code, "")
+	_, err = s.client.PurgeQueue(ctx, &sdk.PurgeQueueInput{QueueUrl: other})
+	refused(t, "PurgeQueue", err, code, "")
+	_, err = s.client.GetQueueUrl(ctx, &sdk.GetQueueUrlInput{QueueName: aws.String(arn + "q")})
+	refused(t, "GetQueueUrl", err, code, "")
+}
+
 // TestWaitingEndsWithTheServer: nobody waits for messages of a server that ends.
 func TestWaitingEndsWithTheServer(t *testing.T) {
 	s := newServer(t, nil)
