@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -234,6 +235,53 @@ func TestRandomHistories(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestManyAtOneTime: measures, flushes, readers and series that are forgotten meanwhile
+// lose nothing of each other's.
+func TestManyAtOneTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const measurers, each = 8, 300
+		s := open(t, quick(t), metrics.Options{})
+		from := time.Now().UTC().Truncate(time.Hour)
+		var working sync.WaitGroup
+		for i := range measurers {
+			working.Go(func() {
+				r := rand.New(rand.NewPCG(uint64(i), 1))
+				for range each {
+					s.Measure(telemetry.Measure{Metric: telemetry.MetricErrors, Function: "f", Value: 1, At: time.Now()})
+					if r.IntN(100) == 0 {
+						time.Sleep(25 * time.Hour) // long enough to be forgotten
+					}
+					time.Sleep(time.Duration(r.Int64N(int64(30 * time.Second))))
+				}
+			})
+		}
+		reading := make(chan struct{})
+		working.Go(func() {
+			for last := uint64(0); ; {
+				select {
+				case <-reading:
+					return
+				case <-time.After(3 * time.Minute):
+				}
+				got := one(t, s, metrics.Series{Metric: telemetry.MetricErrors, Function: "f"}, from, from.Add(14*24*time.Hour))
+				if got.Count < last {
+					t.Errorf("%d values have become %d", last, got.Count)
+				}
+				last = got.Count
+			}
+		})
+		time.Sleep(14 * 24 * time.Hour)
+		close(reading)
+		working.Wait()
+		for _, series := range []metrics.Series{{Metric: telemetry.MetricErrors}, {Metric: telemetry.MetricErrors, Function: "f", Resource: "f"}} {
+			if got := one(t, s, series, from, from.Add(14*24*time.Hour)); got.Count != measurers*each {
+				t.Errorf("%v: %d values, want %d", series, got.Count, measurers*each)
+			}
+		}
+		closed(t, s)
+	})
 }
 
 // TestKilled: what was over when the server was killed is kept; a block that was not
