@@ -180,12 +180,18 @@ func TestAtOnce(t *testing.T) {
 			}
 		})
 	}
+	var ids []string
 	for range 20 {
+		record, _ := b.catalog.Queue("q")
+		ids = append(ids, record.Queue.ID)
 		b.must(b.Service.Delete(t.Context(), "q"))
 		b.create("q", nil)
 	}
-	b.must(b.Service.Delete(t.Context(), "q"))
 	senders.Wait()
+	for _, id := range ids {
+		b.orphans(id)
+	}
+	b.must(b.Service.Delete(t.Context(), "q"))
 	b.create("q", nil)
 	b.none("q")
 }

@@ -404,14 +404,54 @@ func TestPurgeAndDelete(t *testing.T) {
 		if n := b.counts("q"); n != [3]string{"0", "0", "0"} {
 			t.Errorf("counts %v", n)
 		}
-		b.send("q", "kept")
+		b.send("q", "goes with it")
+		record, _ := b.catalog.Queue("q")
 		b.must(b.Service.Delete(t.Context(), "q"))
+		b.orphans(record.Queue.ID)
 		refused(t, b.Service.Delete(t.Context(), "q"), "QueueDoesNotExist", "")
 		_, err := b.Send(t.Context(), "q", queue.Outgoing{Body: "m"})
 		refused(t, err, "QueueDoesNotExist", "The specified queue does not exist.")
 		b.create("q", nil)
 		b.none("q")
 		refused(t, b.DeleteMessage(t.Context(), "q", m.Receipt), "ReceiptHandleIsInvalid", "")
+	})
+}
+
+// orphans fails the test if a queue that was deleted has left messages.
+func (b *bench) orphans(id string) {
+	b.t.Helper()
+	count, err := b.store.Queue("sqs/" + id).Count(b.t.Context())
+	b.must(err)
+	if count != (store.Count{}) {
+		b.t.Errorf("left behind: %+v", count)
+	}
+}
+
+// TestSweepInTime: messages are cleared away soon after their time, whenever they came
+// and from wherever.
+func TestSweepInTime(t *testing.T) {
+	virtual(t, func(t *testing.T, b *bench) {
+		b.create("q", map[string]string{"MessageRetentionPeriod": "3600"})
+		time.Sleep(2 * time.Minute) // the first look was a minute ago
+		b.send("q", "m")
+		time.Sleep(time.Hour + 3*time.Minute)
+		if n := b.counts("q"); n != [3]string{"0", "0", "0"} {
+			t.Errorf("after its time: %v", n)
+		}
+		b.send("q", "poison")
+		b.one("q", time.Second)
+		time.Sleep(48 * time.Minute)
+		b.create("dead", map[string]string{"MessageRetentionPeriod": "3600"})
+		b.must(b.SetAttributes(t.Context(), "q", map[string]string{"RedrivePolicy": `{"deadLetterTargetArn":"` + prefix + `dead","maxReceiveCount":1}`}))
+		time.Sleep(2 * time.Minute) // it has been looked at, and was empty
+		b.none("q")
+		if n := b.counts("dead"); n != [3]string{"1", "0", "0"} {
+			t.Errorf("dead letters: %v", n)
+		}
+		time.Sleep(13 * time.Minute)
+		if n := b.counts("dead"); n != [3]string{"0", "0", "0"} {
+			t.Errorf("dead letters after their time: %v", n)
+		}
 	})
 }
 
