@@ -321,6 +321,9 @@ func (s *story) settle() {
 	if figures.Running != 0 || figures.Unreserved != 0 || figures.Waiting != 0 {
 		s.t.Errorf("%+v when nothing runs", figures)
 	}
+	if _, alive := s.h.count(); figures.Environments < alive || figures.Idle > alive {
+		s.t.Errorf("%+v, and %d are alive", figures, alive)
+	}
 	wanted := 0
 	for _, f := range s.records {
 		wanted += f.Configs.TotalProvisioned()

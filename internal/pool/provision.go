@@ -57,6 +57,7 @@ type provision struct {
 	old      int // those that serve until their successors do
 	making   int // being made, or about to be
 	begun    int // of these, those that have a place on the host
+	givenUp  int // inits that are not wanted any more
 	failures int // rounds, since the last success
 	reason   string
 	retry    time.Time // no try before
@@ -175,9 +176,10 @@ func (vp *versionPool) provide(target int) {
 		vp.provision.target = target
 		vp.provision.begin()
 	}
-	idle := target == 0 && vp.provision.live == 0
+	pr := &vp.provision
+	none := target == 0 && pr.live == 0 && pr.old == 0 && pr.making == 0
 	vp.mu.Unlock()
-	if !idle {
+	if !none {
 		vp.tend()
 	}
 }
@@ -201,6 +203,11 @@ func (vp *versionPool) tend() {
 		vp.drop(m)
 		return true
 	})
+	for env, initType := range vp.inits { // an init may take minutes
+		if initType == telemetry.ProvisionedConcurrency && pr.live+pr.begun-pr.givenUp > pr.target {
+			vp.giveUp(env)
+		}
+	}
 	pr.settled = pr.settled || pr.target > 0 && pr.live >= pr.target
 	if state := vp.version.Status.State; state != lambda.StatePending && state != lambda.StateFailed && !now.Before(pr.retry) {
 		most := pr.target
@@ -273,7 +280,7 @@ func (vp *versionPool) prepare(v *lambda.Version) {
 		pr.live++
 		m.counted = true
 		pr.failures, pr.reason, pr.retry = 0, "", time.Time{}
-	} else if err != errMoot && vp.retired == nil {
+	} else if !errors.Is(err, errMoot) && vp.retired == nil {
 		vp.failed(err)
 	}
 	vp.mu.Unlock()
@@ -331,6 +338,7 @@ func (vp *versionPool) prepared(v *lambda.Version) (*member, error) {
 	return m, nil
 }
 
+// begun counts one that has a place, or no longer.
 func (vp *versionPool) begun(n int) {
 	vp.mu.Lock()
 	defer vp.mu.Unlock()

@@ -332,6 +332,7 @@ func TestProvisionedChange(t *testing.T) {
 func TestCloseEndsInits(t *testing.T) {
 	for name, end := range map[string]func(t *testing.T, p *pool.Pools){
 		"close":  func(t *testing.T, p *pool.Pools) { p.Close(t.Context()) },
+		"end":    func(_ *testing.T, p *pool.Pools) { p.Changed("f", provisioned()) },
 		"delete": func(_ *testing.T, p *pool.Pools) { p.Changed("f", nil) },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -29,9 +29,9 @@ type versionPool struct {
 	version  *lambda.Version // what new environments are made to
 	retired  error           // why no environment is to be had here any more; nil
 	members  map[*member]struct{}
-	inits    map[Environment]struct{} // that are not members yet
-	idle     []*member                // the most recently used is last
-	waiters  []*waiter                // the longest waiting is first
+	inits    map[Environment]string // that are not members yet, and their init types
+	idle     []*member              // the most recently used is last
+	waiters  []*waiter              // the longest waiting is first
 	starting int
 	draining int
 	empty    chan struct{} // closed when the last member of a retired pool is gone
@@ -307,9 +307,11 @@ func (vp *versionPool) make(v *lambda.Version, initType string) (*member, error)
 	began := time.Now()
 	env, err := vp.pools.opts.New(ctx, vp.fn.name, v, initType)
 	if err == nil {
-		if err = vp.initialising(env, true); err == nil {
+		if err = vp.initialising(env, initType); err == nil {
 			err = env.Init(ctx)
-			_ = vp.initialising(env, false)
+			if !vp.initialised(env) {
+				err = errMoot // which is why it failed
+			}
 		}
 		if err != nil {
 			err = errors.Join(err, env.Shutdown(ctx))
@@ -328,18 +330,43 @@ func (vp *versionPool) make(v *lambda.Version, initType string) (*member, error)
 
 // initialising remembers an environment while it is made ready, so that it can be
 // ended if nobody needs it any more: its init may take minutes.
-func (vp *versionPool) initialising(env Environment, on bool) error {
+func (vp *versionPool) initialising(env Environment, initType string) error {
 	vp.mu.Lock()
 	defer vp.mu.Unlock()
-	if !on {
-		delete(vp.inits, env)
-		return nil
-	}
 	if vp.inits == nil {
-		vp.inits = map[Environment]struct{}{}
+		vp.inits = map[Environment]string{}
 	}
-	vp.inits[env] = struct{}{}
+	vp.inits[env] = initType
 	return vp.retired
+}
+
+// initialised forgets it again. It is false if the environment was given up.
+func (vp *versionPool) initialised(env Environment) bool {
+	vp.mu.Lock()
+	defer vp.mu.Unlock()
+	initType, still := vp.inits[env]
+	delete(vp.inits, env)
+	if initType == givenUp {
+		vp.provision.givenUp--
+	}
+	return still && initType != givenUp
+}
+
+// givenUp stands for the init type of an environment that is not needed any more.
+const givenUp = "given up"
+
+// giveUp ends an environment that is being made ready. The mutex is held.
+func (vp *versionPool) giveUp(env Environment) {
+	if vp.inits[env] == givenUp {
+		return
+	}
+	vp.inits[env] = givenUp
+	vp.provision.givenUp++
+	vp.pools.work.Go(func() {
+		if err := env.Shutdown(context.Background()); err != nil {
+			vp.pools.opts.Logger.Error("shut down environment", "function", vp.fn.name, "error", err)
+		}
+	})
 }
 
 // started ends one start: with a member, or with the reason why there is none,
@@ -487,11 +514,7 @@ func (vp *versionPool) retire(why error) {
 	nothing := len(vp.members) == 0
 	vp.provision.end()
 	for env := range vp.inits {
-		vp.pools.work.Go(func() {
-			if err := env.Shutdown(context.Background()); err != nil {
-				vp.pools.opts.Logger.Error("shut down environment", "function", vp.fn.name, "error", err)
-			}
-		})
+		vp.giveUp(env)
 	}
 	vp.mu.Unlock()
 	for _, w := range waiters {

@@ -60,8 +60,9 @@ type history struct {
 
 	mu       sync.Mutex
 	forPool  *rand.Rand
-	versions map[string]*lambda.Version
+	versions map[string]*lambda.Version // by name, and by name:1 the published one
 	drawn    []string
+	quiet    bool // nothing is provisioned any more
 }
 
 // house is the directories on the host that all histories share: code, and layers
@@ -154,6 +155,12 @@ func play(t *testing.T, hs house, seed uint64, n int, steps *atomic.Int64) []str
 		time.Sleep(pause(h.random))
 	}
 	h.calls.Wait()
+	h.mu.Lock()
+	h.quiet = true
+	h.mu.Unlock()
+	for _, name := range []string{"plain", "one", "three"} {
+		h.change(name)
+	}
 	h.checkPermits(limit)
 	if h.random.IntN(2) == 0 {
 		time.Sleep(keepAlive + patience)
@@ -240,8 +247,14 @@ func (h *history) change(name string) {
 		Resources: lambda.Resources{MemoryMB: 128, Timeout: timeout, EphemeralStorageMB: 512},
 		Logging:   lambda.Logging{Format: format, Group: "/aws/lambda/" + name},
 	}
-	h.versions[name] = v
-	h.pools.Changed(name, &lambda.Function{Name: name, Latest: *v})
+	published := *v
+	published.Number = "1"
+	f := &lambda.Function{Name: name, Latest: *v, Versions: []lambda.Version{published}}
+	if n := h.random.IntN(6); n < 3 && !h.quiet {
+		f.Configs.Provisioned = []lambda.ProvisionedConcurrency{{Qualifier: "1", Requested: 1 + n%2}}
+	}
+	h.versions[name], h.versions[name+":1"] = v, &published
+	h.pools.Changed(name, f)
 }
 
 // invoke runs an invocation beside the others and judges its answer.
@@ -249,6 +262,9 @@ func (h *history) invoke(name string, a act, tail bool) {
 	h.drawn = append(h.drawn, string(a.payload()))
 	h.mu.Lock()
 	v := h.versions[name]
+	if a.Extensions%3 == 0 {
+		v = h.versions[name+":1"]
+	}
 	h.mu.Unlock()
 	h.calls.Go(func() {
 		began := time.Now()
@@ -301,7 +317,7 @@ func (h *history) checkPermits(limit int) {
 		all.Go(func() {
 			lease, err := h.pools.Acquire(h.t.Context(), "plain", h.versions["plain"])
 			if refused := new(lambda.Error); errors.As(err, &refused) {
-				h.t.Errorf("refused while nobody else runs: %v", err)
+				h.t.Errorf("refused while nobody else runs: %v %s %+v", err, refused.Reason, h.pools.Figures())
 			}
 			h.mu.Lock()
 			defer h.mu.Unlock()
