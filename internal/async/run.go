@@ -177,7 +177,7 @@ func (e *Engine) pass(ctx context.Context, ev *Event, p *progress, condition Con
 			e.deliverNow(ctx, d)
 			continue
 		}
-		events = append(events, store.Event{ID: d.ID, Partition: d.Target, Body: body, Due: time.Now()})
+		events = append(events, store.Event{ID: d.ID, Partition: d.Target, Body: body, Due: time.Now(), Urgent: true})
 	}
 	for _, one := range events { // each by itself: two of the largest are over what one write may be
 		e.persist(ctx, "pass on", one.ID, func(ctx context.Context) error {

@@ -119,6 +119,9 @@ type Event struct {
 	Partition string
 	Body      []byte
 	Due       time.Time
+	// Urgent events follow from the end of others, which cannot end without them. They
+	// may have the room that an engine keeps for ends on a full disk. It is not kept.
+	Urgent bool
 }
 
 // Leased is an event in somebody's hands.

@@ -86,6 +86,39 @@ func TestFullDisk(t *testing.T) {
 	recovers(t, s)
 }
 
+// TestRoomOnAFullDisk: what follows from an end has room where nothing else has; and
+// what is dead between the living becomes room again, however little it is.
+func TestRoomOnAFullDisk(t *testing.T) {
+	s := openFull(t, smallDisk(t, 40))
+	defer func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if _, err := s.Metadata().Put(t.Context(), "first", []byte("v"), 0); err != nil {
+		t.Fatal(err)
+	}
+	waiting := fill(t, s)
+	follows := store.Event{ID: "follows", Body: make([]byte, 20_000), Urgent: true}
+	if err := s.Queue("async/deliveries").EnqueueBatch(t.Context(), []store.Event{follows}); err != nil {
+		t.Errorf("what follows from an end: %v", err)
+	}
+	if err := s.Queue("async").EnqueueBatch(t.Context(), []store.Event{{ID: "new", Body: follows.Body}}); !errors.Is(err, store.ErrFull) {
+		t.Errorf("a new event: %v", err)
+	}
+	if err := s.Queue("async").Purge(t.Context()); err != nil {
+		t.Fatalf("purge of %d events: %v", len(waiting), err)
+	}
+	recovers(t, s)
+	leased, err := s.Queue("async/deliveries").Lease(t.Context(), 1, time.Hour)
+	if err != nil || len(leased) != 1 || leased[0].ID != follows.ID {
+		t.Errorf("leased %v, %v", leased, err)
+	}
+	if e, err := s.Metadata().Get(t.Context(), "first"); err != nil || string(e.Value) != "v" {
+		t.Errorf("the first record: %q, %v", e.Value, err)
+	}
+}
+
 func openFull(t *testing.T, dir string) *local.Store {
 	t.Helper()
 	s, err := local.Open(t.Context(), local.Options{Dir: filepath.Join(dir, "store"), Logger: slog.New(slog.DiscardHandler)})

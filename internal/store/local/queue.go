@@ -40,11 +40,12 @@ func (q *queue) EnqueueBatch(ctx context.Context, events []store.Event) error {
 	if err := q.index.Reserve(events); err != nil {
 		return err
 	}
-	records := make([]record, len(events))
+	c := &call{records: make([]record, len(events)), urgent: true}
 	for i, e := range events {
-		records[i] = putRecord(q.name, e, 0)
+		c.records[i] = putRecord(q.name, e, 0)
+		c.urgent = c.urgent && e.Urgent
 	}
-	number, err := q.journal.write(records...)
+	number, err := q.journal.call(c)
 	if err != nil {
 		q.index.Forget(events)
 		return fmt.Errorf("enqueue %d events: %w", len(events), err)
