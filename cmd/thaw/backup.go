@@ -35,7 +35,8 @@ backup is of one moment, and is checked while it is written.
 What is secret is in it as the server keeps it: sealed with the master key. The
 master key itself is not in it: keep it elsewhere, or nobody can use the backup.
 With --include-key it is added; it is read on this machine and does not cross the
-network. Asynchronous events that wait are not part of a backup.`,
+network. Asynchronous events and messages of queues that wait are not part of a
+backup; queues are.`,
 		Example: `  sudo thaw backup thaw-$(date +%F).tar
   sudo thaw backup --include-key - | ssh other sudo thaw restore - --data /var/lib/thaw`,
 		Args: cobra.ExactArgs(1),

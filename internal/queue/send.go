@@ -82,7 +82,7 @@ func (s *Service) put(ctx context.Context, q *lambda.Queue, b *box, events []sto
 		err = b.putEach(ctx, events)
 	}
 	if errors.Is(err, store.ErrFull) {
-		return lambda.Errorf(codeThrottled, "The queue holds as many messages as this server keeps in one.")
+		return lambda.Errorf(codeThrottled, "There is no room for the message: the queue holds as many as this server keeps in one, or the disk is full.")
 	}
 	if err == nil {
 		b.sent(events)
