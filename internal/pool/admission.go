@@ -16,8 +16,10 @@ const (
 	leastRetryAfter = time.Second
 	// permitGrace is how long an invocation that finds a limit reached waits for an
 	// environment that has answered and is about to be free: a caller who invokes one
-	// after the other is quicker than the runtime's next request.
-	permitGrace = 5 * time.Millisecond
+	// after the other is quicker than the runtime's next request, by some 100 µs, or
+	// more where the processors are busy. No more wait than are about to be free, so
+	// that hardly anybody waits in vain.
+	permitGrace = 50 * time.Millisecond
 )
 
 // function is what the pools of one function's versions share.
@@ -46,8 +48,8 @@ type permit struct {
 
 // hope is an invocation that waits for a permit which is about to be free.
 type hope struct {
-	pool    *versionPool
-	granted chan permit // holds one
+	pool  *versionPool
+	heard chan concurrency.Verdict // holds one
 }
 
 // admit takes a permit or says why there is none. A patient one waits a little if
@@ -56,15 +58,11 @@ func (a *admission) admit(ctx context.Context, vp *versionPool, patient bool) (p
 	fn := vp.fn
 	a.mu.Lock()
 	verdict := a.ledger.Admit(fn.page, vp.number, time.Now())
-	if verdict.Reason == concurrency.Admitted {
+	if verdict.Reason == concurrency.Admitted || !patient || !a.soon(fn, verdict.Reason) {
 		a.mu.Unlock()
-		return permit{fn, verdict.Share}, nil
+		return fn.permit(verdict)
 	}
-	if !patient || !a.soon(fn, verdict.Reason) {
-		a.mu.Unlock()
-		return permit{}, throttle(verdict)
-	}
-	h := &hope{vp, make(chan permit, 1)}
+	h := &hope{vp, make(chan concurrency.Verdict, 1)}
 	a.hopes = append(a.hopes, h)
 	fn.hopes++
 	a.mu.Unlock()
@@ -72,8 +70,8 @@ func (a *admission) admit(ctx context.Context, vp *versionPool, patient bool) (p
 	defer late.Stop()
 	var err error
 	select {
-	case p := <-h.granted:
-		return p, nil
+	case v := <-h.heard:
+		return fn.permit(v)
 	case <-late.C:
 		err = throttle(verdict)
 	case <-ctx.Done():
@@ -86,7 +84,15 @@ func (a *admission) admit(ctx context.Context, vp *versionPool, patient bool) (p
 		fn.hopes--
 		return permit{}, err
 	}
-	return <-h.granted, nil // at the same moment
+	return fn.permit(<-h.heard) // at the same moment
+}
+
+// permit is what a verdict comes to.
+func (fn *function) permit(v concurrency.Verdict) (permit, error) {
+	if v.Reason != concurrency.Admitted {
+		return permit{}, throttle(v)
+	}
+	return permit{fn, v.Share}, nil
 }
 
 // soon tells whether a permit for one more who waits is about to be free. The
@@ -132,11 +138,11 @@ func (a *admission) fulfil() {
 	now := time.Now()
 	a.hopes = slices.DeleteFunc(a.hopes, func(h *hope) bool {
 		verdict := a.ledger.Admit(h.pool.fn.page, h.pool.number, now)
-		if verdict.Reason != concurrency.Admitted {
+		if verdict.Reason != concurrency.Admitted && !verdict.Reason.Rate() {
 			return false
 		}
 		h.pool.fn.hopes--
-		h.granted <- permit{h.pool.fn, verdict.Share}
+		h.heard <- verdict
 		return true
 	})
 }

@@ -245,10 +245,19 @@ func TestOneAfterTheOther(t *testing.T) {
 				t.Fatal(reason)
 			}
 		}
+		limited := open(h, pool.Options{})
+		limited.Changed("f", f)
+		for range 10 {
+			ask(t, limited, "f", false)
+		}
+		if reason := ask(t, limited, "f", false); reason != "ReservedFunctionInvocationRateLimitExceeded" {
+			t.Errorf("who waits for a permit and is over the rate: %q", reason)
+		}
+		limited.Close(t.Context())
 		h.drainTakes = time.Minute
 		ask(t, p, "f", false)
 		began := time.Now()
-		if reason := ask(t, p, "f", false); reason != "ReservedFunctionConcurrentInvocationLimitExceeded" || time.Since(began) > 10*time.Millisecond {
+		if reason := ask(t, p, "f", false); reason != "ReservedFunctionConcurrentInvocationLimitExceeded" || time.Since(began) > 50*time.Millisecond {
 			t.Errorf("%q after %v", reason, time.Since(began))
 		}
 		time.Sleep(2 * time.Minute)

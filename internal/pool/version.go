@@ -110,11 +110,11 @@ func (l *Lease) Invoke(ctx context.Context, inv lambda.Invocation, tail bool) (l
 			m.drains()
 		},
 		Free: func(reusable bool) {
-			if responded {
+			a.release(l.permit)
+			if responded { // not before: who asks now finds one or the other
 				fn.draining.Add(-1)
 				a.draining.Add(-1)
 			}
-			a.release(l.permit)
 			m.pool.put(m, reusable)
 		},
 	})
