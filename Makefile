@@ -34,7 +34,7 @@ help:
 	@echo 'make install    put what was built into PREFIX, with manual pages, completions and units of systemd'
 	@echo 'make runtimes   build the managed runtimes into build/runtimes (once; RUNTIMES=python3.12,… for some)'
 	@echo 'make bench      measure against the leanest possible program; table and build/bench.json'
-	@echo 'make crash      kill the store, cut its power and break its files, thousands of times (as root; about 30 minutes)'
+	@echo 'make crash      kill the store, cut its power and break its files, thousands of times (as root; about a quarter of an hour)'
 	@echo 'make fresh      the commands of the README in a new Debian root (SUITES=bookworm trixie; half an hour or more each)'
 	@echo 'make generate   generate the wire layer anew from the service model'
 	@echo 'make lint       gofmt and vet'
