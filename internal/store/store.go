@@ -77,7 +77,8 @@ type Queue interface {
 	// out also if ctx has ended.
 	Lease(ctx context.Context, max int, visibility time.Duration) ([]Leased, error)
 	// Ack ends an event. The lease may have run out; if the event was handed out
-	// again meanwhile, ErrConflict.
+	// again meanwhile, ErrConflict. After another error, and so after those of RetryAt,
+	// the lease is as it was: it may be tried again.
 	Ack(ctx context.Context, l Leased) error
 	// RetryAt gives an event back, due at the given time, with a new body (its
 	// attempts counted, say).

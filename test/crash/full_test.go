@@ -119,6 +119,41 @@ func TestRoomOnAFullDisk(t *testing.T) {
 	}
 }
 
+// TestRetryOnAFullDisk: who could not write what became of an event has it in hands
+// still, and can write it when there is room.
+func TestRetryOnAFullDisk(t *testing.T) {
+	s := openFull(t, smallDisk(t, 40))
+	defer func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	waiting := fill(t, s)
+	q := s.Queue("async")
+	leased, err := q.Lease(t.Context(), len(waiting), time.Hour)
+	if err != nil || len(leased) != len(waiting) {
+		t.Fatalf("%d of %d leased, %v", len(leased), len(waiting), err)
+	}
+	at := 0
+	for err == nil && at < len(leased) {
+		if err = q.RetryAt(t.Context(), leased[at], leased[at].Body, time.Now().Add(time.Hour)); err == nil {
+			at++
+		}
+	}
+	if !errors.Is(err, store.ErrFull) {
+		t.Fatalf("after %d retries on a full disk: %v", at, err)
+	}
+	for _, l := range leased[at+1:] {
+		if err := q.Ack(t.Context(), l); err != nil {
+			t.Fatalf("ack: %v", err)
+		}
+	}
+	recovers(t, s)
+	if err := q.RetryAt(t.Context(), leased[at], leased[at].Body, time.Now().Add(time.Hour)); err != nil {
+		t.Errorf("retry when there is room: %v", err)
+	}
+}
+
 func openFull(t *testing.T, dir string) *local.Store {
 	t.Helper()
 	s, err := local.Open(t.Context(), local.Options{Dir: filepath.Join(dir, "store"), Logger: slog.New(slog.DiscardHandler)})

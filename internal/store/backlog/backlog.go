@@ -268,7 +268,8 @@ func (b *Backlog) Extend(token uint64, until time.Time) error {
 }
 
 // Remove takes an item out, if the token is its latest; otherwise ErrConflict.
-// Its ID stays reserved: Add puts it back, Forget ends it.
+// Its ID stays reserved: Return puts it back, Add puts another in its place, Forget
+// ends it.
 func (b *Backlog) Remove(token uint64) (Item, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -276,10 +277,30 @@ func (b *Backlog) Remove(token uint64) (Item, error) {
 	if err != nil {
 		return Item{}, err
 	}
-	delete(b.tokens, token)
-	b.take(e)
 	b.end(e)
 	return e.Item, nil
+}
+
+// Return puts items back that Remove or Take has taken out, as they were: their tokens
+// count again, save for those that Clear has overtaken.
+func (b *Backlog) Return(items ...Item) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.now()
+	for _, item := range items {
+		e := b.items[item.ID]
+		if item.Place < b.cleared {
+			b.forget(item.ID)
+			continue
+		}
+		b.ending--
+		e.ending = false
+		if e.token != 0 {
+			b.tokens[e.token] = e
+		}
+		b.put(e, e.was, now)
+	}
+	b.wake()
 }
 
 // IDs lists the items, without those reserved; those of certain partitions if any
@@ -306,17 +327,18 @@ func (b *Backlog) Take(ids []string) (taken []Item) {
 		if e == nil || e.state == reserved {
 			continue
 		}
-		delete(b.tokens, e.token)
-		b.take(e)
 		b.end(e)
 		taken = append(taken, e.Item)
 	}
 	return taken
 }
 
-// end has an entry that was taken out counted as in hands, until it is known what has
+// end takes an entry out and has it counted as in hands, until it is known what has
 // become of it: while that is being written, it is neither there nor gone.
 func (b *Backlog) end(e *entry) {
+	delete(b.tokens, e.token)
+	e.was = e.state
+	b.take(e)
 	e.ending = true
 	b.ending++
 }

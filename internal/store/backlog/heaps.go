@@ -20,7 +20,8 @@ type entry struct {
 	partition *partition
 	index     int32 // in partition.ready, or in partition.later
 	state     state
-	ending    bool // taken out, to be added again or forgotten
+	was       state // before it was taken out
+	ending    bool  // taken out, to be added again or forgotten
 }
 
 // partition holds the entries of one key, the earliest due first of each heap.

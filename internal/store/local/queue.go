@@ -188,7 +188,7 @@ func (q *queue) Ack(_ context.Context, l store.Leased) error {
 		return err
 	}
 	if _, err := q.journal.write(doneRecord(q.name, item.ID)); err != nil {
-		q.index.Add(item)
+		q.index.Return(item)
 		return fmt.Errorf("ack event %q: %w", item.ID, err)
 	}
 	q.index.Forget([]store.Event{{ID: item.ID}})
@@ -208,7 +208,7 @@ func (q *queue) RetryAt(_ context.Context, l store.Leased, body []byte, due time
 	r.retry = true
 	number, err := q.journal.write(r)
 	if err != nil {
-		q.index.Add(old)
+		q.index.Return(old)
 		return fmt.Errorf("retry event %q: %w", old.ID, err)
 	}
 	q.index.Add(item(retry, old.Attempts, number))
@@ -267,7 +267,7 @@ func (q *queue) end(items []backlog.Item) error {
 		records[i], events[i] = doneRecord(q.name, item.ID), store.Event{ID: item.ID}
 	}
 	if _, err := q.journal.write(records...); err != nil {
-		q.index.Add(items...)
+		q.index.Return(items...)
 		return fmt.Errorf("end %d events: %w", len(items), err)
 	}
 	q.index.Forget(events)
