@@ -203,9 +203,9 @@ func (vp *versionPool) tend() {
 		vp.drop(m)
 		return true
 	})
-	for env, initType := range vp.inits { // an init may take minutes
-		if initType == telemetry.ProvisionedConcurrency && pr.live+pr.begun-pr.givenUp > pr.target {
-			vp.giveUp(env)
+	for _, i := range vp.inits { // an init may take minutes
+		if i.initType == telemetry.ProvisionedConcurrency && pr.live+pr.begun-pr.givenUp > pr.target {
+			vp.giveUp(i)
 		}
 	}
 	pr.settled = pr.settled || pr.target > 0 && pr.live >= pr.target

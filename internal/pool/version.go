@@ -29,9 +29,9 @@ type versionPool struct {
 	version  *lambda.Version // what new environments are made to
 	retired  error           // why no environment is to be had here any more; nil
 	members  map[*member]struct{}
-	inits    map[Environment]string // that are not members yet, and their init types
-	idle     []*member              // the most recently used is last
-	waiters  []*waiter              // the longest waiting is first
+	inits    []*initialisation // of what is no member yet
+	idle     []*member         // the most recently used is last
+	waiters  []*waiter         // the longest waiting is first
 	starting int
 	draining int
 	empty    chan struct{} // closed when the last member of a retired pool is gone
@@ -66,6 +66,10 @@ type member struct {
 type waiter struct {
 	granted chan grant // holds one
 	began   time.Time
+	// otherwise is what is done when nothing was granted within the grace; nil: it is
+	// done.
+	otherwise func()
+	grace     time.Duration
 }
 
 type grant struct {
@@ -172,9 +176,9 @@ func (vp *versionPool) acquire(ctx context.Context, v *lambda.Version, patient b
 	vp.mu.Unlock()
 	switch {
 	case drains && idle:
-		defer time.AfterFunc(hotGrace, vp.serveIdle).Stop()
+		w.otherwise, w.grace = vp.serveIdle, hotGrace
 	case drains:
-		defer time.AfterFunc(drainGrace, vp.startMissing).Stop()
+		w.otherwise, w.grace = vp.startMissing, drainGrace
 	default:
 		vp.startMissing()
 	}
@@ -307,12 +311,7 @@ func (vp *versionPool) make(v *lambda.Version, initType string) (*member, error)
 	began := time.Now()
 	env, err := vp.pools.opts.New(ctx, vp.fn.name, v, initType)
 	if err == nil {
-		if err = vp.initialising(env, initType); err == nil {
-			err = env.Init(ctx)
-			if !vp.initialised(env) {
-				err = errMoot // which is why it failed
-			}
-		}
+		err = vp.initialise(ctx, env, initType)
 		if err != nil {
 			err = errors.Join(err, env.Shutdown(ctx))
 		}
@@ -328,42 +327,44 @@ func (vp *versionPool) make(v *lambda.Version, initType string) (*member, error)
 	}, nil
 }
 
-// initialising remembers an environment while it is made ready, so that it can be
-// ended if nobody needs it any more: its init may take minutes.
-func (vp *versionPool) initialising(env Environment, initType string) error {
-	vp.mu.Lock()
-	defer vp.mu.Unlock()
-	if vp.inits == nil {
-		vp.inits = map[Environment]string{}
-	}
-	vp.inits[env] = initType
-	return vp.retired
+// initialisation is an environment while it is made ready. It is remembered so
+// that it can be ended if nobody needs it any more: an init may take minutes.
+type initialisation struct {
+	env      Environment
+	initType string
+	givenUp  bool
 }
 
-// initialised forgets it again. It is false if the environment was given up.
-func (vp *versionPool) initialised(env Environment) bool {
+// initialise runs the init of an environment.
+func (vp *versionPool) initialise(ctx context.Context, env Environment, initType string) error {
+	i := &initialisation{env: env, initType: initType}
+	vp.mu.Lock()
+	if err := vp.retired; err != nil {
+		vp.mu.Unlock()
+		return err
+	}
+	vp.inits = append(vp.inits, i)
+	vp.mu.Unlock()
+	err := env.Init(ctx)
 	vp.mu.Lock()
 	defer vp.mu.Unlock()
-	initType, still := vp.inits[env]
-	delete(vp.inits, env)
-	if initType == givenUp {
+	vp.inits = slices.DeleteFunc(vp.inits, func(x *initialisation) bool { return x == i })
+	if i.givenUp {
 		vp.provision.givenUp--
+		return errMoot // which is why it failed
 	}
-	return still && initType != givenUp
+	return err
 }
-
-// givenUp stands for the init type of an environment that is not needed any more.
-const givenUp = "given up"
 
 // giveUp ends an environment that is being made ready. The mutex is held.
-func (vp *versionPool) giveUp(env Environment) {
-	if vp.inits[env] == givenUp {
+func (vp *versionPool) giveUp(i *initialisation) {
+	if i.givenUp {
 		return
 	}
-	vp.inits[env] = givenUp
+	i.givenUp = true
 	vp.provision.givenUp++
 	vp.pools.work.Go(func() {
-		if err := env.Shutdown(context.Background()); err != nil {
+		if err := i.env.Shutdown(context.Background()); err != nil {
 			vp.pools.opts.Logger.Error("shut down environment", "function", vp.fn.name, "error", err)
 		}
 	})
@@ -513,8 +514,8 @@ func (vp *versionPool) retire(why error) {
 	vp.waiters = nil
 	nothing := len(vp.members) == 0
 	vp.provision.end()
-	for env := range vp.inits {
-		vp.giveUp(env)
+	for _, i := range vp.inits {
+		vp.giveUp(i)
 	}
 	vp.mu.Unlock()
 	for _, w := range waiters {

@@ -61,10 +61,14 @@ func (vp *versionPool) wait(ctx context.Context, w *waiter, patient bool) (*memb
 		patience = 0 // others of the function have waited longer
 	}
 	defer p.host.waiting.leave()
-	full := time.NewTimer(patience)
-	defer full.Stop()
-	late := time.NewTimer(maxWait)
-	defer late.Stop()
+	// One timer for all: in a busy pool most wait for a moment only, and each timer
+	// that is set costs more than the rest.
+	first := patience
+	if w.otherwise != nil {
+		first = w.grace
+	}
+	timer := time.NewTimer(first)
+	defer timer.Stop()
 	for {
 		select {
 		case g := <-w.granted:
@@ -72,21 +76,25 @@ func (vp *versionPool) wait(ctx context.Context, w *waiter, patient bool) (*memb
 		case <-ctx.Done():
 			vp.abandon(w)
 			return nil, ctx.Err()
-		case <-late.C:
-			if vp.withdraw(w) { // not even begun
-				return nil, throttle(hostFull)
+		case <-timer.C:
+		}
+		waited := time.Since(w.began)
+		switch {
+		case w.otherwise != nil:
+			w.otherwise()
+			w.otherwise = nil
+			timer.Reset(max(patience-waited, 0))
+			continue
+		case vp.refuse(w, patient) || waited >= maxWait && vp.withdraw(w):
+			if !patient {
+				return nil, ErrBusy
 			}
+			return nil, throttle(hostFull)
+		case waited >= maxWait:
 			vp.abandon(w)
 			return nil, fmt.Errorf("no environment of %s within %v", vp.fn.name, maxWait)
-		case <-full.C:
-			if vp.refuse(w, patient) {
-				if !patient {
-					return nil, ErrBusy
-				}
-				return nil, throttle(hostFull)
-			}
-			full.Reset(lookAgain)
 		}
+		timer.Reset(min(lookAgain, maxWait-waited))
 	}
 }
 
