@@ -78,7 +78,7 @@ func (j *journal) crowded() bool {
 		size += s.size
 		live += s.bytes
 	}
-	if j.spare == nil && j.active != nil { // on a full disk all that is dead is wanted
+	if j.full && j.spare == nil && j.active != nil { // on a full disk all that is dead is wanted
 		room := segmentSize - j.segments[len(j.segments)-1].size
 		return size > live+segmentSize && j.segments[0].bytes < room-segmentSize/4
 	}
