@@ -176,6 +176,10 @@ var house = []row{
 		why:     "it turns events into spans; what they are of is told by the events",
 	},
 	{
+		folder: "internal/seeds",
+		why:    "tests of all packages use it",
+	},
+	{
 		folder: "internal/lambda",
 		why:    "the vocabulary that all the others speak: the standard library only",
 	},

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"thaw/internal/async"
+	"thaw/internal/seeds"
 )
 
 var seed = flag.Uint64("seed", 0, "seed of the random histories; 0 takes one from the clock")
@@ -139,12 +140,19 @@ func (n *naiveEvent) check(step async.Step, now time.Duration) {
 // TestScheduleHistories walks random events through their whole life.
 func TestScheduleHistories(t *testing.T) {
 	const histories = 10_000
+	run := func(h seeds.History) {
+		random := rand.New(rand.NewPCG(h.Seed, h.Number))
+		if !t.Run("", func(t *testing.T) { scheduleHistory(t, random) }) {
+			seeds.Keep(t, h)
+			t.Fatalf("replay with -seed %d", h.Seed)
+		}
+	}
+	for _, h := range seeds.Kept(t) {
+		run(h)
+	}
 	base := firstSeed()
 	for i := range uint64(histories) {
-		random := rand.New(rand.NewPCG(base+i, 0))
-		if !t.Run("", func(t *testing.T) { scheduleHistory(t, random) }) {
-			t.Fatalf("replay with -seed %d", base+i)
-		}
+		run(seeds.History{Seed: base + i})
 	}
 }
 

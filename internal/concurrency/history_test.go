@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"thaw/internal/concurrency"
+	"thaw/internal/seeds"
 )
 
 var (
@@ -120,13 +121,19 @@ func TestHistories(t *testing.T) {
 		base = rand.Uint64()
 	}
 	verdicts := map[concurrency.Reason]int{}
-	for n := range histories {
-		if *only >= 0 && n != *only {
-			continue
-		}
-		play(t, rand.New(rand.NewPCG(base, uint64(n))), verdicts)
+	run := func(h seeds.History) {
+		play(t, rand.New(rand.NewPCG(h.Seed, h.Number)), verdicts)
 		if t.Failed() {
-			t.Fatalf("to see it again: -seed %d -history %d", base, n)
+			seeds.Keep(t, h)
+			t.Fatalf("to see it again: -seed %d -history %d", h.Seed, h.Number)
+		}
+	}
+	for _, h := range seeds.Kept(t) {
+		run(h)
+	}
+	for n := range histories {
+		if *only < 0 || n == *only {
+			run(seeds.History{Seed: base, Number: uint64(n)})
 		}
 	}
 	if *only < 0 && len(verdicts) != 5 {

@@ -15,6 +15,7 @@ import (
 	"thaw/internal/concurrency"
 	"thaw/internal/lambda"
 	"thaw/internal/pool"
+	"thaw/internal/seeds"
 	"thaw/internal/telemetry"
 )
 
@@ -40,15 +41,21 @@ func TestHistories(t *testing.T) {
 		base = rand.Uint64()
 	}
 	var seen tally
-	for n := range histories {
-		if *only >= 0 && n != *only {
-			continue
-		}
+	run := func(h seeds.History) {
 		t.Run("", func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { play(t, rand.New(rand.NewPCG(base, uint64(n))), &seen) })
+			synctest.Test(t, func(t *testing.T) { play(t, rand.New(rand.NewPCG(h.Seed, h.Number)), &seen) })
 		})
 		if t.Failed() {
-			t.Fatalf("to see it again: -seed %d -history %d", base, n)
+			seeds.Keep(t, h)
+			t.Fatalf("to see it again: -seed %d -history %d", h.Seed, h.Number)
+		}
+	}
+	for _, h := range seeds.Kept(t) {
+		run(h)
+	}
+	for n := range histories {
+		if *only < 0 || n == *only {
+			run(seeds.History{Seed: base, Number: uint64(n)})
 		}
 	}
 	if *only < 0 && (seen.ran.Load() < histories || seen.ahead.Load() < histories/10 || seen.refused.Load() < histories/10) {
