@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"thaw/internal/lambda"
 	"thaw/internal/store"
 )
 
@@ -207,6 +208,9 @@ func (m *readModel[R]) put(ctx context.Context, metadata store.Metadata, name st
 	m.write(name, 1)
 	defer m.write(name, -1)
 	revision, err := metadata.Put(ctx, m.prefix+name, value, expect)
+	if errors.Is(err, store.ErrFull) {
+		return none, fmt.Errorf("%w (%w)", lambda.Errorf(lambda.CodeService, "The server's disk is full: nothing was changed."), err)
+	}
 	if err != nil {
 		return none, err
 	}
