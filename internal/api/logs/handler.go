@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"runtime"
-	"strings"
 	"time"
 
+	"thaw/internal/api/signed"
 	"thaw/internal/awsapi"
 	model "thaw/internal/awsapi/gen/logs"
 	"thaw/internal/iam"
@@ -145,10 +144,10 @@ func (h *Handler) admit(r *http.Request) (op *awsapi.Operation, input any, err e
 	}
 	op, ok := h.targets.Find(r.Header.Get(awsapi.TargetHeader))
 	if !ok || r.Method != http.MethodPost {
-		discard(r.Body)
+		signed.Discard(r)
 		return nil, nil, lambda.Errorf(awsapi.CodeUnknownOperation, "No operation is known for %s %s.", r.Method, r.Header.Get(awsapi.TargetHeader))
 	}
-	body, keyID, err := h.verified(r, op)
+	body, keyID, err := signed.Body(r, h.verifier, op.MaxBody, op.Name)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -165,44 +164,6 @@ func (h *Handler) admit(r *http.Request) (op *awsapi.Operation, input any, err e
 		return nil, nil, err
 	}
 	return op, input, nil
-}
-
-const (
-	// unverified is how much of a body is read of who has not shown a known key.
-	unverified = 64 << 10
-	// maxDiscard bounds what is read and thrown away: clients look for an answer
-	// when they have sent everything.
-	maxDiscard = 64 << 20
-)
-
-// verified reads the body and checks its signature.
-func (h *Handler) verified(r *http.Request, op *awsapi.Operation) (body []byte, keyID string, err error) {
-	path, query, _ := strings.Cut(r.RequestURI, "?")
-	signed := &sigv4.Request{Method: r.Method, Path: path, Query: query, Host: r.Host, ContentLength: r.ContentLength, Header: r.Header}
-	if h.verifier != nil && (r.ContentLength < 0 || r.ContentLength > unverified) {
-		if _, err := h.verifier.Precheck(signed); err != nil {
-			discard(r.Body)
-			return nil, "", err
-		}
-	}
-	body, err = io.ReadAll(io.LimitReader(r.Body, op.MaxBody+1))
-	if err != nil {
-		return nil, "", lambda.Errorf(awsapi.CodeSerialization, "Could not read the request body: %v", err)
-	}
-	if int64(len(body)) > op.MaxBody {
-		discard(r.Body)
-		return nil, "", lambda.Errorf(lambda.CodeRequestEntityTooLarge, "Request must be at most %d bytes for the %s operation", op.MaxBody, op.Name)
-	}
-	if h.verifier == nil {
-		return body, "", nil
-	}
-	signed.Body = body
-	keyID, err = h.verifier.Verify(signed)
-	return body, keyID, err
-}
-
-func discard(r io.Reader) {
-	_, _ = io.CopyN(io.Discard, r, maxDiscard) // what cannot be read need not be
 }
 
 // authorise asks whether the sender may do this to what the input names.

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"thaw/internal/api/signed"
 	"thaw/internal/awsapi"
 	model "thaw/internal/awsapi/gen/cloudwatch"
 	"thaw/internal/iam"
@@ -130,7 +131,7 @@ func (h *Handler) admit(r *http.Request, p awsapi.Protocol) (op *awsapi.Operatio
 			return nil, nil, err
 		}
 	}
-	body, keyID, err := h.verified(r)
+	body, keyID, err := signed.Body(r, h.verifier, maxBody, "")
 	if err != nil {
 		return nil, nil, err
 	}
@@ -170,41 +171,8 @@ func named(r *http.Request, q awsapi.Query) string {
 	return r.URL.Path
 }
 
-const (
-	// maxBody bounds a request, in bytes; it is the same for all operations.
-	maxBody = 1 << 20
-	// unverified is how much of a body is read of who has not shown a known key.
-	unverified = 64 << 10
-	// maxDiscard bounds what is read and thrown away: clients look for an answer
-	// when they have sent everything.
-	maxDiscard = 64 << 20
-)
-
-// verified reads the body and checks its signature.
-func (h *Handler) verified(r *http.Request) (body []byte, keyID string, err error) {
-	path, query, _ := strings.Cut(r.RequestURI, "?")
-	signed := &sigv4.Request{Method: r.Method, Path: path, Query: query, Host: r.Host, ContentLength: r.ContentLength, Header: r.Header}
-	if h.verifier != nil && (r.ContentLength < 0 || r.ContentLength > unverified) {
-		if _, err := h.verifier.Precheck(signed); err != nil {
-			discard(r.Body)
-			return nil, "", err
-		}
-	}
-	body, err = io.ReadAll(io.LimitReader(r.Body, maxBody+1))
-	if err != nil {
-		return nil, "", lambda.Errorf(awsapi.CodeSerialization, "Could not read the request body: %v", err)
-	}
-	if len(body) > maxBody {
-		discard(r.Body)
-		return nil, "", lambda.Errorf(lambda.CodeRequestEntityTooLarge, "Request must be at most %d bytes.", maxBody)
-	}
-	if h.verifier == nil {
-		return body, "", nil
-	}
-	signed.Body = body
-	keyID, err = h.verifier.Verify(signed)
-	return body, keyID, err
-}
+// maxBody bounds a request, in bytes; it is the same for all operations.
+const maxBody = 1 << 20
 
 // unpacked is a body as it was before the client compressed it, which clients do with
 // long ones.
@@ -224,10 +192,6 @@ func unpacked(r *http.Request, body []byte) ([]byte, error) {
 		return nil, lambda.Errorf(lambda.CodeRequestEntityTooLarge, "Request must be at most %d bytes.", maxBody)
 	}
 	return plain, nil
-}
-
-func discard(r io.Reader) {
-	_, _ = io.CopyN(io.Discard, r, maxDiscard) // what cannot be read need not be
 }
 
 // authorise asks whether the sender may do this. Metrics have no ARNs.

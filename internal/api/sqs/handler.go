@@ -3,13 +3,13 @@ package sqs
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"mime"
 	"net/http"
 	"strings"
 	"time"
 
+	"thaw/internal/api/signed"
 	"thaw/internal/awsapi"
 	model "thaw/internal/awsapi/gen/sqs"
 	"thaw/internal/iam"
@@ -167,7 +167,7 @@ func (h *Handler) admit(r *http.Request, c *call) (op *awsapi.Operation, input a
 			return nil, nil, err
 		}
 	}
-	body, keyID, err := h.verified(r)
+	body, keyID, err := signed.Body(r, h.verifier, maxBody, "")
 	if err != nil {
 		return nil, nil, err
 	}
@@ -194,45 +194,8 @@ func (h *Handler) admit(r *http.Request, c *call) (op *awsapi.Operation, input a
 	return op, input, h.validate(op, input)
 }
 
-const (
-	// maxBody is the largest of any operation.
-	maxBody = 8 << 20
-	// unverified is how much of a body is read of who has not shown a known key.
-	unverified = 64 << 10
-	// maxDiscard bounds what is read and thrown away: clients look for an answer
-	// when they have sent everything.
-	maxDiscard = 64 << 20
-)
-
-// verified reads the body and checks its signature.
-func (h *Handler) verified(r *http.Request) (body []byte, keyID string, err error) {
-	path, query, _ := strings.Cut(r.RequestURI, "?")
-	signed := &sigv4.Request{Method: r.Method, Path: path, Query: query, Host: r.Host, ContentLength: r.ContentLength, Header: r.Header}
-	if h.verifier != nil && (r.ContentLength < 0 || r.ContentLength > unverified) {
-		if _, err := h.verifier.Precheck(signed); err != nil {
-			discard(r.Body)
-			return nil, "", err
-		}
-	}
-	body, err = io.ReadAll(io.LimitReader(r.Body, maxBody+1))
-	if err != nil {
-		return nil, "", lambda.Errorf(awsapi.CodeSerialization, "Could not read the request body: %v", err)
-	}
-	if len(body) > maxBody {
-		discard(r.Body)
-		return nil, "", lambda.Errorf(lambda.CodeRequestEntityTooLarge, "Request must be at most %d bytes", maxBody)
-	}
-	if h.verifier == nil {
-		return body, "", nil
-	}
-	signed.Body = body
-	keyID, err = h.verifier.Verify(signed)
-	return body, keyID, err
-}
-
-func discard(r io.Reader) {
-	_, _ = io.CopyN(io.Discard, r, maxDiscard) // what cannot be read need not be
-}
+// maxBody is the largest of any operation.
+const maxBody = 8 << 20
 
 // failure is the answer of an error. What is no client's fault is logged.
 func (h *Handler) failure(c *call, id string, err error) *awsapi.Response {
