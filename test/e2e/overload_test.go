@@ -28,7 +28,7 @@ type overloadAnswer struct {
 
 // TestOverload asks for ten times what the environments can do, by a schedule that does
 // not wait for answers. What is refused is refused as a throttle and quickly, never
-// more runs than may, the server is as useful as without the load, and all is well
+// more runs than may, a good part of what can be done is done, and all is well
 // after it.
 func TestOverload(t *testing.T) {
 	const places, hold, times = 8, 50 * time.Millisecond, 10
